@@ -1,0 +1,128 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# make demo    a home network's firewall in network namespaces, with real packets
+# make test    every test; as root a skipped test is a failed one
+# make bench   the speed of the engine against other tools'
+# make lint    ruff and mypy
+# make lock    write requirements.txt from requirements.in
+# make clean   remove what these made in this directory
+#
+# Each installs what is missing: Debian packages (as root), a virtual
+# environment in .venv, the Python packages that requirements.txt locks.
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+# Tests spend their time waiting for the kernel and for Ansible; two at once do no harm.
+JOBS ?= 2
+
+VENV := .venv
+BIN := $(VENV)/bin
+BUILD := .build
+COLLECTION := $(BUILD)/ansible_collections/rempart/netfilter
+
+export PATH := $(CURDIR)/$(BIN):$(PATH):/usr/sbin:/sbin
+export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/$(BUILD)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup demo test bench lint lock clean
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+setup: $(BUILD)/programs $(BUILD)/python $(COLLECTION)
+
+demo: setup
+	@$(BIN)/python demo/run.py
+
+test: setup $(BUILD)/test-programs
+	@$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS) tests/unit tests/kernel tests/playbooks
+
+bench: setup $(BUILD)/test-programs
+	@$(BIN)/python tests/bench/run.py
+
+lint: $(BUILD)/python $(BUILD)/typing/rempart
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@MYPYPATH=$(BUILD)/typing $(BIN)/mypy --package rempart
+	@MYPYPATH=$(BUILD)/typing $(BIN)/mypy command
+	@MYPYPATH=$(BUILD)/typing $(BIN)/mypy --package tests.support
+
+lock: $(BUILD)/venv
+	@rm -rf $(BUILD)/lock
+	@$(PYTHON) -m venv $(BUILD)/lock
+	@$(BUILD)/lock/bin/python -m pip install --quiet --upgrade --requirement requirements.in
+	@{ sed -n '/^# SPDX/p' requirements.in; \
+	   printf '\n# Written by `make lock` from requirements.in.\n\n'; \
+	   $(BUILD)/lock/bin/python -m pip freeze --all | grep -v '^pip=='; } > requirements.txt
+	@rm -rf $(BUILD)/lock
+
+clean:
+	@rm -rf $(BUILD) $(VENV) build dist rempart.egg-info plugins/rempart.egg-info \
+	  .mypy_cache .ruff_cache .hypothesis .pytest_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# $(call debian,COMMANDS,PACKAGES): install the Debian packages if one of the commands is missing.
+define debian
+	@missing=; \
+	for name in $(1); do \
+	  command -v $$name > /dev/null 2>&1 || [ -x $$name ] || missing="$$missing $$name"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" != 0 ]; then \
+	    echo "missing:$$missing. Run this as root, or: apt-get install $(2)" >&2; exit 1; \
+	  fi; \
+	  echo "installing for$$missing: $(2)"; \
+	  export DEBIAN_FRONTEND=noninteractive; \
+	  apt-get update -qq && apt-get install -qq -y --no-install-recommends $(2) > $(BUILD)/apt.log 2>&1 \
+	    || { cat $(BUILD)/apt.log >&2; exit 1; }; \
+	fi
+endef
+
+$(BUILD):
+	@mkdir -p $@
+
+$(BUILD)/programs: Makefile | $(BUILD)
+	$(call debian,nft conntrack ip iptables-nft tcpdump nc ping,\
+	  nftables conntrack iproute2 iptables tcpdump netcat-openbsd iputils-ping)
+	@touch $@
+
+# The connection plugin's tests run an SSH server in a namespace: dropbear,
+# since installing its package starts no service on this machine.
+$(BUILD)/test-programs: Makefile | $(BUILD)
+	$(call debian,ssh dropbear /usr/lib/openssh/sftp-server sudo,\
+	  openssh-client dropbear-bin openssh-sftp-server sudo)
+	@touch $@
+
+$(BUILD)/venv: | $(BUILD)
+	@if ! $(PYTHON) -c 'import ensurepip, venv' > /dev/null 2>&1; then \
+	  if [ "$$(id -u)" != 0 ]; then \
+	    echo "$(PYTHON) has no venv module. Run this as root, or: apt-get install python3-venv" >&2; exit 1; \
+	  fi; \
+	  echo "installing for the virtual environment: python3-venv"; \
+	  export DEBIAN_FRONTEND=noninteractive; \
+	  apt-get update -qq && apt-get install -qq -y --no-install-recommends python3 python3-venv \
+	    > $(BUILD)/apt.log 2>&1 || { cat $(BUILD)/apt.log >&2; exit 1; }; \
+	fi
+	@$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(BUILD)/requirements: requirements.txt $(BUILD)/venv
+	@echo "installing the Python packages of requirements.txt into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --no-deps --requirement requirements.txt
+	@touch $@
+
+$(BUILD)/python: $(BUILD)/requirements pyproject.toml setup.py
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Ansible looks for a collection in ansible_collections/NAMESPACE/NAME.
+$(COLLECTION):
+	@mkdir -p $(@D)
+	@ln -sfn ../../.. $@
+
+# The engine under its package name, for mypy, which does not see editable installs.
+$(BUILD)/typing/rempart:
+	@mkdir -p $(@D)
+	@ln -sfn ../../plugins/module_utils $@
