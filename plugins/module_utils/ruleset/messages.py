@@ -272,29 +272,29 @@ def element(
     ``key`` is the bare value (None for the catch-all, which NFT_SET_ELEM_CATCHALL in
     ``flags`` makes), ``key_end`` the last one of a range of concatenations. ``data`` is
     the payload of NFTA_SET_ELEM_DATA: a packed NFTA_DATA_VALUE or NFTA_DATA_VERDICT.
-    Times are in milliseconds.
+    Times are in milliseconds. Order and flag bits are those of the kernel's own dump
+    (nf_tables_fill_setelem()), so elements can be compared as bytes.
     """
     parts = []
     if key is not None:
-        parts.append(nested(uapi.NFTA_SET_ELEM_KEY, attribute(uapi.NFTA_DATA_VALUE, key)))
+        parts.append(attribute(uapi.NFTA_SET_ELEM_KEY, attribute(uapi.NFTA_DATA_VALUE, key)))
     if key_end is not None:
-        parts.append(nested(uapi.NFTA_SET_ELEM_KEY_END, attribute(uapi.NFTA_DATA_VALUE, key_end)))
+        parts.append(attribute(uapi.NFTA_SET_ELEM_KEY_END, attribute(uapi.NFTA_DATA_VALUE, key_end)))
     if data:
-        parts.append(nested(uapi.NFTA_SET_ELEM_DATA, data))
+        parts.append(attribute(uapi.NFTA_SET_ELEM_DATA, data))
+    if len(expressions) == 1:
+        parts.append(attribute(uapi.NFTA_SET_ELEM_EXPR, expressions[0]))
+    elif expressions:
+        each = b"".join([attribute(uapi.NFTA_LIST_ELEM, one) for one in expressions])
+        parts.append(attribute(uapi.NFTA_SET_ELEM_EXPRESSIONS, each))
+    if objref:
+        parts.append(_text(uapi.NFTA_SET_ELEM_OBJREF, objref))
     if flags:
         parts.append(attribute(uapi.NFTA_SET_ELEM_FLAGS, BE32.pack(flags)))
     if timeout:
         parts.append(_number64(uapi.NFTA_SET_ELEM_TIMEOUT, timeout))
     if expiration:
         parts.append(_number64(uapi.NFTA_SET_ELEM_EXPIRATION, expiration))
-    if objref:
-        parts.append(_text(uapi.NFTA_SET_ELEM_OBJREF, objref))
-    if len(expressions) == 1:
-        parts.append(nested(uapi.NFTA_SET_ELEM_EXPR, expressions[0]))
-    elif expressions:
-        parts.append(
-            nested(uapi.NFTA_SET_ELEM_EXPRESSIONS, *(nested(uapi.NFTA_LIST_ELEM, one) for one in expressions))
-        )
     parts.append(_optional(uapi.NFTA_SET_ELEM_USERDATA, userdata))
     return b"".join(parts)
 
