@@ -48,6 +48,7 @@ lint: $(BUILD)/python $(BUILD)/typing/rempart
 	@MYPYPATH=$(BUILD)/typing $(BIN)/mypy --package rempart
 	@MYPYPATH=$(BUILD)/typing $(BIN)/mypy command
 	@MYPYPATH=$(BUILD)/typing $(BIN)/mypy --package tests.support
+	@$(BIN)/mypy plugins/connection
 
 lock: $(BUILD)/venv
 	@rm -rf $(BUILD)/lock
