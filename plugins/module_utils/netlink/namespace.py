@@ -22,6 +22,7 @@ PRIVILEGE = "run as root, or with the capability CAP_NET_ADMIN (in containers al
 
 _CLONE_NEWNET = 0x40000000  # linux/sched.h
 _SO_NETNS_COOKIE = 71  # asm-generic/socket.h, since Linux 5.14
+_MOST_NAMES = 10  # names listed in an error
 _OWN = "/proc/thread-self/ns/net"
 
 
@@ -112,7 +113,10 @@ def _refused(namespace: str, error: OSError) -> HostError:
         if not cure and "/" not in namespace:
             cure = "make it with: ip netns add %s" % namespace
         return HostError(
-            "no such network namespace", found=namespace, allowed=", ".join(known[:20]), cure=cure
+            "no such network namespace",
+            found=namespace,
+            allowed=", ".join(_some(namespace, known)),
+            cure=cure,
         )
     if error.errno in (errno.EPERM, errno.EACCES):
         return HostError("not allowed to enter the network namespace", found=namespace, cure=PRIVILEGE)
@@ -132,6 +136,15 @@ def _known() -> list[str]:
         return sorted(os.listdir(DIRECTORY))
     except OSError:
         return []
+
+
+def _some(namespace: str, known: list[str]) -> list[str]:
+    """The known names, of many only those most like the one asked for."""
+    if len(known) <= _MOST_NAMES:
+        return known
+    import difflib
+
+    return difflib.get_close_matches(namespace, known, _MOST_NAMES, 0.0)
 
 
 def _setns(descriptor: int) -> None:

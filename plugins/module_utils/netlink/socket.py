@@ -15,6 +15,7 @@ import socket
 import struct
 from collections.abc import Iterator, Sequence
 from types import TracebackType
+from typing import TypeVar
 
 from ..errors import HostError, KernelError
 from . import messages, namespace
@@ -46,6 +47,9 @@ _FLAGS = struct.Struct("=H")
 _KIND = struct.Struct("=H")
 _MARK = struct.Struct("=HHI")
 _LONGEST_END = 4096  # bytes: NLMSG_DONE with an extended ACK
+
+
+_Socket = TypeVar("_Socket", bound="NetlinkSocket")
 
 
 class LostRace(KernelError):
@@ -124,7 +128,7 @@ class NetlinkSocket:
         self._sequence = 0
         self._unfinished = 0  # the sequence of a dump not read to its end
 
-    def __enter__(self) -> NetlinkSocket:
+    def __enter__(self: _Socket) -> _Socket:
         return self
 
     def __exit__(
