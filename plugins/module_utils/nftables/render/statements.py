@@ -88,11 +88,19 @@ def _is_reference(right: Any) -> bool:
 
 
 def _flag_words(value: Any, kind: str) -> list[str]:
-    """The single flags of a value, however the JSON joins them."""
+    """The single flags of a value, however the JSON joins them, lowest bit first."""
+    words = _joined_flags(value, kind)
+    if len(words) < 2:
+        return words
+    bits = TYPES[kind].constants
+    return sorted(dict.fromkeys(words), key=lambda word: bits.get(word, 0))
+
+
+def _joined_flags(value: Any, kind: str) -> list[str]:
     if value.__class__ is dict and "|" in value:
         value = value["|"]
     if value.__class__ is list:
-        return [word for one in value for word in _flag_words(one, kind)]
+        return [word for one in value for word in _joined_flags(one, kind)]
     return scalar_text(value, kind).split(",")
 
 
@@ -100,7 +108,7 @@ def _exact_flags(words: list[str], kind: str) -> str:
     """Several flags that must be exactly these: nft prints a number for TCP's, names for others."""
     if kind == "tcp_flag" and len(words) > 1:
         flags = TYPES[kind]
-        return "0x%x" % sum({flags.number_of(word) for word in words})
+        return "0x%x" % sum([flags.number_of(word) for word in words])
     return " | ".join(words)
 
 
@@ -113,7 +121,10 @@ def _vmap(body: dict[str, Any], family: str) -> str:
 
 def _mangle(body: dict[str, Any], family: str) -> str:
     text, kind = selector(body["key"], family)
-    return "%s set %s" % (text, value_text(body["value"], kind, family))
+    value = body["value"]
+    if kind == "ct_event" and not _is_reference(value):
+        return "%s set %s" % (text, ",".join(_flag_words(value, kind)))
+    return "%s set %s" % (text, value_text(value, kind, family))
 
 
 def _tos(body: dict[str, Any], family: str) -> str:

@@ -89,7 +89,10 @@ def amount_text(count: int, unit: str) -> str:
 
 def json_text(value: object) -> str:
     """Anything else, readable."""
-    return json.dumps(value, ensure_ascii=False, default=repr)
+    try:
+        return json.dumps(value, ensure_ascii=False, default=repr)
+    except (RecursionError, TypeError, ValueError):
+        return "…"
 
 
 def _string_text(value: str, kind: str | None) -> str:
