@@ -83,7 +83,7 @@ CT_STATUS = Flags(
         "dying": 0x200,
     },
 )
-CT_LABEL = _Labels("ct_label", 30, 128, HostTable("connlabel.conf", ("/etc/xtables",)))
+CT_LABEL = _Labels("ct_label", 30, 128, HostTable("connlabel.conf", ("/etc", "/etc/xtables")))
 # enum ip_conntrack_events (IPCT_*), one bit each
 CT_EVENT = Flags(
     "ct_event",

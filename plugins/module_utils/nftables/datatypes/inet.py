@@ -36,6 +36,11 @@ class _Protocol(DataType):
     def _called(self) -> str:
         return "a protocol"
 
+    def _unknown(self, word: str) -> DatatypeError:
+        lower = word.lower()
+        cure = nearest(lower, _COMMON) or nearest(lower, [*self.constants, *self.aliases])
+        return DatatypeError("unknown protocol", word, self.allowed(), cure)
+
 
 class _Service(DataType):
     """A port: a service name or a number. nft prints numbers."""
@@ -62,6 +67,9 @@ class _Service(DataType):
     def _unknown(self, word: str) -> DatatypeError:
         return DatatypeError("unknown service", word, self.allowed(), nearest(word.lower(), SERVICES))
 
+
+# What a mistyped protocol is most likely meant to be
+_COMMON = ("tcp", "udp", "icmp", "icmpv6", "sctp", "gre", "esp", "ah", "igmp", "ospf", "vrrp")
 
 # IANA "Assigned Internet Protocol Numbers", under the names that nft prints: netbase's /etc/protocols.
 INET_PROTO = _Protocol(

@@ -163,8 +163,9 @@ class _Duration(DataType):
             total = milliseconds_of(value)
             if total is None:
                 raise self._unknown(value)
-            return total
-        return super().number_of(value) * 1000
+        else:
+            total = super().number_of(value, 64) * 1000
+        return self._in_range(total, value, bits)
 
     def json_of(self, number: int) -> str | int | bool | list[str | int]:
         """Whole seconds: nft's JSON has no room for milliseconds."""
@@ -296,12 +297,14 @@ class _ControlGroup(DataType):
             return None
 
     def name_of(self, number: int) -> str | None:
-        for folder, _, _ in os.walk(self.ROOT):
-            try:
-                if os.stat(folder).st_ino == number:
-                    return folder[len(self.ROOT) + 1 :]
-            except OSError:
-                continue
+        for folder, inner, _ in os.walk(self.ROOT):
+            for name in inner:
+                path = "%s/%s" % (folder, name)
+                try:
+                    if os.lstat(path).st_ino == number:
+                        return path[len(self.ROOT) + 1 :]
+                except OSError:
+                    continue
         return None
 
     def json_of(self, number: int) -> str | int | bool | list[str | int]:
@@ -322,7 +325,7 @@ _UNITS = (("d", 86400000), ("h", 3600000), ("m", 60000), ("s", 1000), ("ms", 1))
 
 # linux/netfilter.h (NFPROTO_*): those that a packet can have
 NF_PROTO = DataType("nf_proto", 2, 8, {"ipv4": 2, "ipv6": 10})
-TIME = _Duration("time", 18, 64, byteorder="host")
+TIME = _Duration("time", 18, 32, byteorder="host")
 MARK = NamedByHost("mark", 19, 32, HostTable("rt_marks"), form="0x%08x")
 IFACE_INDEX = _InterfaceIndex("iface_index", 20, 32, byteorder="host")
 # linux/if_arp.h (ARPHRD_*)

@@ -11,12 +11,13 @@ from ..datatypes.base import DataType
 class Field:
     """One field of a header.
 
+    ``name`` is libnftables-json's; ``text`` the word that nft's own syntax reads for it.
     ``offset`` and ``bits`` count from the header's first bit on the wire.
     ``icmp_types``: the ICMP or ICMPv6 types that have this field at all; nft
     puts a match on them before the field. Empty where the field is in every packet.
     """
 
-    __slots__ = ("bits", "byteorder", "datatype", "icmp_types", "name", "offset")
+    __slots__ = ("bits", "byteorder", "datatype", "icmp_types", "name", "offset", "text")
 
     def __init__(
         self,
@@ -26,6 +27,7 @@ class Field:
         datatype: DataType,
         byteorder: str = "big",
         icmp_types: tuple[int, ...] = (),
+        text: str = "",
     ) -> None:
         self.name = name
         self.offset = offset
@@ -33,6 +35,7 @@ class Field:
         self.datatype = datatype
         self.byteorder = byteorder
         self.icmp_types = icmp_types
+        self.text = text or name
 
     def __repr__(self) -> str:
         return "<Field %s %d+%d %s>" % (self.name, self.offset, self.bits, self.datatype.name)

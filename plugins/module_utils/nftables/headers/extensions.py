@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ..datatypes.address import IPV4_ADDR, IPV6_ADDR
+from ..datatypes.address import IPV6_ADDR
 from ..datatypes.basic import INTEGER
 from ..datatypes.inet import INET_PROTO, MH_TYPE
 from .base import Field, Header
@@ -40,19 +40,10 @@ EXTHDRS = (
     Header(
         "rt0",
         "",
-        (
-            Field("reserved", 32, 32, INTEGER),
-            Field("addr[1]", 64, 128, IPV6_ADDR),
-            Field("addr[2]", 192, 128, IPV6_ADDR),
-        ),
+        (Field("addr[1]", 64, 128, IPV6_ADDR), Field("addr[2]", 192, 128, IPV6_ADDR)),
         number=_ROUTING,
     ),
-    Header(
-        "rt2",
-        "",
-        (Field("reserved", 32, 32, INTEGER), Field("addr", 64, 128, IPV6_ADDR)),
-        number=_ROUTING,
-    ),
+    Header("rt2", "", (Field("addr", 64, 128, IPV6_ADDR),), number=_ROUTING),
     Header(
         "frag",
         "",
@@ -86,13 +77,10 @@ _LENGTH = Field("length", 8, 8, INTEGER)
 
 
 def _sack(name: str, block: int) -> Header:
+    """One block of a selective acknowledgement; nft has the option's head with the first only."""
     start = 16 + 64 * block
-    return Header(
-        name,
-        "th",
-        (_KIND, _LENGTH, Field("left", start, 32, INTEGER), Field("right", start + 32, 32, INTEGER)),
-        number=5,
-    )
+    edges = (Field("left", start, 32, INTEGER), Field("right", start + 32, 32, INTEGER))
+    return Header(name, "th", edges if block else (_KIND, _LENGTH, *edges), number=5)
 
 
 # TCP options: IANA "TCP Option Kind Numbers". nft prints sack0 as sack.
@@ -119,7 +107,7 @@ TCP_OPTIONS = (
 )
 
 _TYPE = Field("type", 0, 8, INTEGER)
-_ROUTE = (_TYPE, _LENGTH, Field("ptr", 16, 8, INTEGER), Field("addr", 24, 32, IPV4_ADDR))
+_ROUTE = (_TYPE, _LENGTH, Field("ptr", 16, 8, INTEGER), Field("addr", 24, 32, INTEGER))
 
 # IP options: RFC 791, RFC 2113 (ra)
 IP_OPTIONS = (

@@ -58,11 +58,12 @@ TCP = Header(
     checksum="checksum",
 )
 
-# RFC 768. A write into the header keeps a checksum that is in use right, and 0 ("none") as it is.
+# RFC 768
 UDP = Header(
     "udp",
     "th",
     (_SPORT, _DPORT, Field("length", 32, 16, INTEGER), Field("checksum", 48, 16, INTEGER)),
+    checksum="checksum",
 )
 
 # RFC 3828
@@ -132,7 +133,7 @@ ICMPV6 = Header(
         Field("type", 0, 8, ICMPV6_TYPE),
         Field("code", 8, 8, ICMPV6_CODE),
         Field("checksum", 16, 16, INTEGER),
-        Field("parameter-problem", 32, 32, INTEGER, icmp_types=(4,)),
+        Field("parameter-problem", 32, 32, INTEGER, icmp_types=(4,), text="param-problem"),
         Field("mtu", 32, 32, INTEGER, icmp_types=(2,)),
         Field("id", 32, 16, INTEGER, icmp_types=(128, 129)),
         Field("sequence", 48, 16, INTEGER, icmp_types=(128, 129)),
