@@ -16,9 +16,7 @@ from .base import Expression, Slot, Trace, Undecodable
 from .codecs import Verdict
 
 TABLE: dict[str, type[Expression]] = {
-    one.name: one
-    for family in (registers, loads, state, actions)
-    for one in family.EXPRESSIONS
+    one.name: one for family in (registers, loads, state, actions) for one in family.EXPRESSIONS
 }
 
 

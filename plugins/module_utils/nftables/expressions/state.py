@@ -52,7 +52,7 @@ class Connlimit(Expression):
     name = "connlimit"
     attributes = (
         Attribute("count", uapi.NFTA_CONNLIMIT_COUNT, BE32),
-        Attribute("flags", uapi.NFTA_CONNLIMIT_FLAGS, BE32, default=0),
+        Attribute("flags", uapi.NFTA_CONNLIMIT_FLAGS, BE32),
     )
 
 
@@ -89,10 +89,10 @@ class Dynset(Expression):
         Attribute("op", uapi.NFTA_DYNSET_OP, BE32),
         Attribute("set", uapi.NFTA_DYNSET_SET_NAME, TEXT),
         Attribute("set_id", uapi.NFTA_DYNSET_SET_ID, BE32, set_id=True),
-        Attribute("timeout", uapi.NFTA_DYNSET_TIMEOUT, BE64),
+        Attribute("timeout", uapi.NFTA_DYNSET_TIMEOUT, BE64, default=0),
         Attribute("expr", uapi.NFTA_DYNSET_EXPR, ONE_EXPRESSION),
         Attribute("expressions", uapi.NFTA_DYNSET_EXPRESSIONS, LIST),
-        Attribute("flags", uapi.NFTA_DYNSET_FLAGS, BE32),
+        Attribute("flags", uapi.NFTA_DYNSET_FLAGS, BE32, default=0, state=True),
     )
 
 

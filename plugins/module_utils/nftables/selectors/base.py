@@ -1,0 +1,186 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a rule can load into a register: the left sides of libnftables-json(5).
+
+A selector knows its data type, width and byte order, appends the expressions
+that load it, and tells which protocols it needs to be known first.
+"""
+
+from __future__ import annotations
+
+from .. import uapi
+from ..datatypes import TYPES, DataType
+from ..expressions.registers import Bitwise, Byteorder
+from .program import Program, wire_register
+
+
+class Selector:
+    """Something loadable. ``bits`` wide; in the register it stands ``shift`` bits to the left.
+
+    ``width`` is the loaded size in bits, a multiple of eight.
+    """
+
+    datatype: DataType
+    bits: int
+    byteorder: str
+    shift = 0
+    #: header fields that are not byte aligned mask their neighbours out
+    mask: int | None = None
+
+    @property
+    def width(self) -> int:
+        """Bits that the load brings into the register."""
+        return (self.bits + 7) & ~7
+
+    @property
+    def units(self) -> int:
+        """32-bit registers that the value fills."""
+        return (self.width + 31) // 32
+
+    def load(self, program: Program, register: int) -> None:
+        """Append the expressions that bring the value into ``register``."""
+        raise NotImplementedError
+
+    def pack(self, number: int) -> bytes:
+        """A value of this selector as it stands in the register."""
+        return pack_number(number << self.shift, self.width, self.byteorder)
+
+    def all_bits(self) -> int:
+        """The mask that covers every bit of the value, unshifted."""
+        return (1 << self.bits) - 1
+
+
+def pack_number(number: int, width: int, byteorder: str) -> bytes:
+    """``number`` in ``width`` bits; "host" means this machine's order."""
+    import sys
+
+    return number.to_bytes(width // 8, "big" if byteorder == "big" else sys.byteorder)  # type: ignore[arg-type]
+
+
+def unpack_number(data: bytes, byteorder: str) -> int:
+    """The inverse of :func:`pack_number`."""
+    import sys
+
+    return int.from_bytes(data, "big" if byteorder == "big" else sys.byteorder)  # type: ignore[arg-type]
+
+
+class Masked(Selector):
+    """``(left & mask) ^ xor``: what ``&``, ``|`` and ``^`` with constants come to."""
+
+    def __init__(self, left: Selector, mask: int, xor: int) -> None:
+        self.left = left
+        self.keep = mask
+        self.flip = xor
+        self.datatype = left.datatype
+        self.bits = left.bits
+        self.byteorder = left.byteorder
+        self.shift = left.shift
+
+    @property
+    def width(self) -> int:
+        """Bits of the operand."""
+        return self.left.width
+
+    def load(self, program: Program, register: int) -> None:
+        """Load the operand without its own mask, then apply both masks at once."""
+        left = self.left
+        keep, flip = self.keep << self.shift, self.flip << self.shift
+        if left.mask is not None:
+            keep &= left.mask
+            left.load_raw(program, register)  # type: ignore[attr-defined]
+        else:
+            left.load(program, register)
+        append_mask(program, register, left.width, left.byteorder, keep, flip)
+
+
+class Shifted(Selector):
+    """A selector shifted by a constant number of bits (``<<`` and ``>>``)."""
+
+    def __init__(self, left: Selector, operation: int, count: int) -> None:
+        self.left = left
+        self.operation = operation
+        self.count = count
+        self.datatype = left.datatype
+        self.bits = left.bits
+        self.byteorder = left.byteorder
+
+    @property
+    def width(self) -> int:
+        """Bits of the operand."""
+        return self.left.width
+
+    def load(self, program: Program, register: int) -> None:
+        """Load, then shift in place."""
+        self.left.load(program, register)
+        append_shift(program, register, self.left.width, self.operation, self.count)
+
+
+class Concatenation(Selector):
+    """Several selectors side by side, each padded to 32 bits."""
+
+    def __init__(self, parts: list[Selector]) -> None:
+        self.parts = parts
+        self.byteorder = "big"
+        self.bits = sum(part.units * 32 for part in parts)
+        self.datatype = concatenated_type([part.datatype for part in parts])
+
+    @property
+    def units(self) -> int:
+        """32-bit registers of all parts."""
+        return sum(part.units for part in self.parts)
+
+    def load(self, program: Program, register: int) -> None:
+        """Load each part behind the one before."""
+        for part in self.parts:
+            part.load(program, register)
+            register += part.units
+
+
+def concatenated_type(types: list[DataType]) -> DataType:
+    """The type of a concatenation: nft numbers it six bits a part (TYPE_BITS)."""
+    number = 0
+    for one in types:
+        number = number << 6 | one.number
+    return DataType(" . ".join(one.name for one in types), number, 0)
+
+
+def append_mask(program: Program, register: int, width: int, byteorder: str, keep: int, flip: int) -> None:
+    """``register = (register & keep) ^ flip`` over ``width`` bits."""
+    number = wire_register(register)
+    program.add(
+        Bitwise(
+            sreg=number,
+            dreg=number,
+            len=width // 8,
+            mask=pack_number(keep, width, byteorder),
+            xor=pack_number(flip, width, byteorder),
+        )
+    )
+
+
+def append_shift(program: Program, register: int, width: int, operation: int, count: int) -> None:
+    """Shift the register in place; the count is a 32-bit number in host order."""
+    number = wire_register(register)
+    program.add(
+        Bitwise(sreg=number, dreg=number, len=width // 8, op=operation, data=pack_number(count, 32, "host"))
+    )
+
+
+def append_byteorder(program: Program, register: int, width: int, operation: int) -> None:
+    """Swap the register between host and network order (NFT_BYTEORDER_*)."""
+    number = wire_register(register)
+    length = width // 8
+    size = length if length in (2, 4, 8) else 4
+    program.add(Byteorder(sreg=number, dreg=number, op=operation, len=length, size=size))
+
+
+def append_conversion(program: Program, register: int, source: str, target: str, width: int) -> None:
+    """Swap bytes where ``source`` and ``target`` orders differ and the width has an order."""
+    if source != target and width > 8:
+        append_byteorder(
+            program, register, width, uapi.NFT_BYTEORDER_HTON if target == "big" else uapi.NFT_BYTEORDER_NTOH
+        )
+
+
+INTEGER = TYPES["integer"]

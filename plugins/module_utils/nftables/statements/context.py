@@ -1,0 +1,221 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is known while one rule compiles: protocols, steps so far, its anonymous sets.
+
+A match on a header presumes that the packet has it. The context keeps what the
+rule's earlier matches (or its table's family) guarantee and adds the missing
+matches itself, as nft does, so that both make the same bytes of the same rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...errors import DocumentError
+from ..datatypes import DatatypeError
+from ..expressions import Slot
+from ..headers import BY_ETHER_TYPE, BY_PROTOCOL, HEADERS, NEXT_BY_META, Field, Header
+from ..selectors.base import Selector
+from ..selectors.meta import Meta
+from ..selectors.payload import BASES, Payload
+from ..selectors.program import Program
+
+_ETHERNET = 1  # ARPHRD_ETHER (linux/if_arp.h)
+_NFPROTO = {"ip": 2, "ip6": 10}  # NFPROTO_IPV4, NFPROTO_IPV6 (linux/netfilter.h)
+_ETHER_TYPES = {name: number for number, name in reversed(list(BY_ETHER_TYPE.items()))}
+_PROTOCOLS = {name: number for number, name in reversed(list(BY_PROTOCOL.items()))}
+#: transport headers that belong to one network protocol only
+_NETWORK_OF = {"icmp": "ip", "igmp": "ip", "icmpv6": "ip6"}
+
+
+class Step:
+    """One statement (or implied match) of the rule, ready to append its expressions."""
+
+    def emit(self, program: Program) -> None:
+        """Append the step's expressions."""
+        raise NotImplementedError
+
+
+class Context:
+    """The compiler's knowledge at one point of one rule.
+
+    ``family`` is the table's; ``link``, ``network``, ``transport`` name the
+    headers known to be there; ``steps`` grow as statements compile;
+    ``anonymous`` holds the sets that the rule brings along; ``sets`` the table's
+    declared ones by name.
+    """
+
+    def __init__(self, family: str, sets: Mapping[str, Any] | None = None) -> None:
+        self.family = family
+        self.sets = sets or {}
+        self.link: str | None = "ether" if family == "bridge" else None
+        self.network: str | None = family if family in ("ip", "ip6", "arp") else None
+        self.transport: str | None = None
+        self.vlan_bits = 0
+        self.icmp_types: frozenset[int] = frozenset()
+        self.steps: list[Step] = []
+        self.anonymous: list[Any] = []
+
+    # -- protocols
+
+    def need(self, header: Header, field: Field | None = None) -> int:
+        """Make sure that ``header`` is there; the bits by which stacked link headers move its fields."""
+        shift = 0
+        if header.base == "ll":
+            shift = self._need_link(header)
+        elif header.base == "nh":
+            self._need_network(header.name)
+        elif header.base == "th" and header.name != "th":
+            self._need_transport(header.name)
+        if (
+            field is not None
+            and field.icmp_types
+            and not (self.icmp_types and self.icmp_types <= set(field.icmp_types))
+        ):
+            self._need_icmp_type(header, field)
+        return shift
+
+    def _need_link(self, header: Header) -> int:
+        if header.name == "ether":
+            if self.link is None:
+                self._imply(Meta("iiftype"), _ETHERNET)
+                self.link = "ether"
+            return 0
+        if self.link != header.name:
+            outer = HEADERS["ether"]
+            if self.link is None:
+                self._need_link(outer)
+            kind = outer.fields["type"]
+            shift = self.vlan_bits
+            self._imply(
+                Payload(BASES["ll"], kind.offset + shift, kind.bits, kind.datatype, "ether", "type"),
+                _ETHER_TYPES[header.name],
+            )
+            self.stack(header.name)
+        return HEADERS["ether"].bits + self.vlan_bits - HEADERS["vlan"].bits
+
+    def stack(self, name: str) -> None:
+        """A VLAN tag lies behind what link headers there are."""
+        self.link = name
+        self.vlan_bits += HEADERS["vlan"].bits
+
+    def _need_network(self, name: str, special: bool = False) -> None:
+        if self.network == name:
+            return
+        if self.network is not None:
+            raise DocumentError(
+                "the rule already matches %s packets" % self.network,
+                found=name,
+                cure="match %s in a rule of its own" % name,
+            )
+        if self.link == "vlan":
+            kind = HEADERS["vlan"].fields["type"]
+            offset = HEADERS["ether"].bits + self.vlan_bits - HEADERS["vlan"].bits + kind.offset
+            self._imply(
+                Payload(BASES["ll"], offset, kind.bits, kind.datatype, "vlan", "type"), _ETHER_TYPES[name]
+            )
+        elif self.family == "inet" and self.link is None and name in _NFPROTO:
+            self._imply(Meta("nfproto"), _NFPROTO[name])
+        elif self.family in ("bridge", "netdev", "inet") and name in _ETHER_TYPES:
+            if self.link is not None and (special or name == "arp" or self.family != "bridge"):
+                kind = HEADERS["ether"].fields["type"]
+                field = Payload(BASES["ll"], kind.offset, kind.bits, kind.datatype, "ether", "type")
+                self._imply(field, _ETHER_TYPES[name])
+            else:
+                self._imply(Meta("protocol"), _ETHER_TYPES[name])
+        else:
+            raise DocumentError("a table of family %s has no %s packets" % (self.family, name), found=name)
+        self.network = name
+
+    def _need_transport(self, name: str) -> None:
+        if self.transport == name:
+            return
+        if self.transport is not None:
+            raise DocumentError(
+                "the rule already matches %s packets" % self.transport,
+                found=name,
+                cure="match %s in a rule of its own" % name,
+            )
+        network = _NETWORK_OF.get(name)
+        if network and self.network is None:
+            self._need_network(network, special=True)
+        self.transport = name
+        self._imply(Meta("l4proto"), _PROTOCOLS[name])
+
+    def _need_icmp_type(self, header: Header, field: Field) -> None:
+        kind = header.fields["type"]
+        selector = Payload(BASES["th"], kind.offset, kind.bits, kind.datatype, header.name, "type")
+        from .match import imply_any
+
+        imply_any(self, selector, list(field.icmp_types))
+
+    def _imply(self, selector: Selector, number: int) -> None:
+        from .match import Relation
+
+        self.steps.append(Relation(selector, "==", selector.pack(number), implied=True))
+
+    def learn(self, selector: Selector, number: int) -> None:
+        """Note what an equality match says about the packet's headers."""
+        header = None
+        if isinstance(selector, Meta):
+            table = NEXT_BY_META.get(selector.key)
+            header = table.get(number) if table else None
+        elif isinstance(selector, Payload) and selector.header is not None:
+            described = HEADERS[selector.header]
+            if described.next is not None and described.next[0] == selector.field:
+                header = described.next[1].get(number)
+            elif selector.header in ("icmp", "icmpv6") and selector.field == "type":
+                self.icmp_types = frozenset([number])
+        if header is None:
+            return
+        base = HEADERS[header].base
+        if base == "nh":
+            self.network = self.network or header
+        elif base == "th":
+            self.transport = self.transport or header
+        elif header == "ether":
+            self.link = "ether"
+        elif self.link != header or isinstance(selector, Payload):
+            if self.link is None:
+                self.link = "ether"
+            self.stack(header)
+
+    def learn_any(self, selector: Selector, values: Any) -> None:
+        """Note what membership in an anonymous set says: which ICMP types it may be."""
+        if (
+            isinstance(selector, Payload)
+            and selector.field == "type"
+            and selector.header in ("icmp", "icmpv6")
+        ):
+            items = values if isinstance(values, list) else [values]
+            self.icmp_types = frozenset(self.number(selector, one) for one in items)
+
+    # -- constants
+
+    def number(self, selector: Selector, value: Any) -> int:
+        """The integer of a constant JSON expression, by the selector's data type."""
+        if isinstance(value, list):
+            return _joined([self.number(selector, one) for one in value], "|")
+        if isinstance(value, dict) and len(value) == 1:
+            ((symbol, operands),) = value.items()
+            if symbol in ("|", "&", "^") and isinstance(operands, list):
+                return _joined([self.number(selector, one) for one in operands], symbol)
+        try:
+            return selector.datatype.number_of(value, selector.bits)
+        except DatatypeError as error:
+            raise DocumentError(error.message, found=value, allowed=error.allowed, cure=error.cure) from None
+
+    def packed(self, selector: Selector, value: Any) -> bytes:
+        """A constant as the bytes it has in the selector's register; traced if its value is."""
+        data = selector.pack(self.number(selector, value))
+        source = getattr(value, "source", None)
+        return data if source is None else Slot(data, source)
+
+
+def _joined(numbers: list[int], symbol: str) -> int:
+    result = numbers[0] if numbers else 0
+    for one in numbers[1:]:
+        result = result | one if symbol == "|" else result & one if symbol == "&" else result ^ one
+    return result

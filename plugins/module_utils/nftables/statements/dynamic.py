@@ -1,0 +1,106 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Statements that let packets change sets and maps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...errors import DocumentError
+from .. import uapi
+from ..expressions.state import Dynset
+from ..selectors import build
+from ..selectors.program import Program, wire_register
+from .context import Context, Step
+from .stateful import STATEFUL, checked, choice
+from .values import Value
+
+OPERATIONS = {
+    "add": uapi.NFT_DYNSET_OP_ADD,
+    "update": uapi.NFT_DYNSET_OP_UPDATE,
+    "delete": uapi.NFT_DYNSET_OP_DELETE,
+}
+
+
+class SetUpdate(Step):
+    """Adds, updates or deletes the key in a named set or map."""
+
+    def __init__(self, dynset: Dynset, key: Any, data: Value | None) -> None:
+        self.dynset = dynset
+        self.key = key
+        self.data = data
+
+    def emit(self, program: Program) -> None:
+        """Load the key (and the data), then ``dynset``."""
+        from .match import load_key
+
+        self.dynset.sreg_key = wire_register(load_key(program, self.key, False))
+        if self.data is not None:
+            register = program.take(self.data.units)
+            self.data.load(program, register)
+            self.dynset.sreg_data = wire_register(register)
+        program.add(self.dynset)
+
+
+def compile_set(value: Any, context: Context) -> None:
+    """Append ``{"set": value}``."""
+    mapping = checked(value, ("op", "elem", "set", "stmt"))
+    context.steps.append(SetUpdate(*_update(mapping, "set", context), None))
+
+
+def compile_map(value: Any, context: Context) -> None:
+    """Append ``{"map": value}`` as a statement."""
+    from .values import Loaded, build_value
+
+    mapping = checked(value, ("op", "elem", "data", "map", "stmt"))
+    dynset, key = _update(mapping, "map", context)
+    declared = context.sets.get(dynset.set)
+    target = getattr(declared, "data_selector", None)
+    if target is not None:
+        data: Value = build_value(mapping.get("data"), target, context)
+    else:
+        selector = build(mapping.get("data"), context)
+        data = Loaded(selector, selector.byteorder)
+    context.steps.append(SetUpdate(dynset, key, data))
+
+
+def _update(mapping: dict[str, Any], kind: str, context: Context) -> tuple[Dynset, Any]:
+    name = mapping.get(kind)
+    if not isinstance(name, str) or not name.startswith("@"):
+        raise DocumentError("not a reference to a set", place=kind, found=name, allowed='"@name"')
+    element = mapping.get("elem")
+    timeout = None
+    if isinstance(element, dict) and "elem" in element:
+        inner = checked(element["elem"], ("val", "timeout", "comment", "expires"))
+        if "timeout" in inner:
+            from ..datatypes import milliseconds_of
+
+            timeout = milliseconds_of(str(inner["timeout"]))
+            if timeout is None:
+                raise DocumentError(
+                    "not a time",
+                    place="elem.timeout",
+                    found=inner["timeout"],
+                    allowed="seconds, or like 1h30m",
+                )
+        element = inner.get("val")
+    try:
+        key = build(element, context)
+    except DocumentError as error:
+        raise error.at("elem") from None
+    expressions = []
+    for index, one in enumerate(mapping.get("stmt", [])):
+        if not isinstance(one, dict) or len(one) != 1:
+            raise DocumentError("not a statement", place="stmt[%d]" % index, found=one)
+        ((statement, inner),) = one.items()
+        expressions.append(choice(statement, STATEFUL, "stmt[%d]" % index)(inner))
+    dynset = Dynset(
+        op=choice(mapping.get("op"), OPERATIONS, "op"),
+        set=name[1:],
+        timeout=timeout or 0,
+        expr=expressions[0] if len(expressions) == 1 else None,
+        expressions=expressions if len(expressions) > 1 else None,
+        flags=uapi.NFT_DYNSET_F_EXPR if len(expressions) > 1 else 0,
+    )
+    return dynset, key

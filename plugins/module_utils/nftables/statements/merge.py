@@ -1,0 +1,83 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Neighbouring header fields that a rule compares one by one, compared at once.
+
+nft loads two adjacent fields with one expression where that costs the kernel
+less; doing the same keeps a rule's bytes equal to nft's.
+"""
+
+from __future__ import annotations
+
+from ..datatypes import TYPES
+from ..expressions import Slot
+from ..selectors.payload import Payload
+from .context import Step
+from .match import (
+    FlagRelation,
+    Membership,
+    PrefixRelation,
+    RangeRelation,
+    Relation,
+)
+
+_REGISTER_BITS = 128
+_FAST_BITS = 32  # loads up to here run in the kernel's evaluation loop itself
+_MATCHES = (Relation, PrefixRelation, RangeRelation, FlagRelation, Membership)
+
+
+def merge_payloads(steps: list[Step]) -> list[Step]:
+    """The steps with adjacent equality matches joined, within each run of matches."""
+    result: list[Step] = []
+    run: list[Step] = []
+    for step in steps:
+        if isinstance(step, _MATCHES):
+            run.append(step)
+            continue
+        result.extend(_merge_run(run))
+        result.append(step)
+        run = []
+    result.extend(_merge_run(run))
+    return result
+
+
+def _mergeable(step: Step) -> bool:
+    return (
+        type(step) is Relation
+        and isinstance(step.selector, Payload)
+        and step.selector.aligned
+        and step.op in ("==", "in")
+        and not isinstance(step.data, Slot)
+    )
+
+
+def _merge_run(run: list[Step]) -> list[Step]:
+    candidates = [step for step in run if _mergeable(step)]
+    if len(candidates) < 2:
+        return run
+    candidates.sort(key=lambda step: (step.selector.base, step.selector.offset))  # type: ignore[attr-defined]
+    last = candidates[0]
+    for step in candidates[1:]:
+        if not _adjacent(last, step):  # type: ignore[arg-type]
+            last = step
+            continue
+        assert isinstance(last, Relation) and isinstance(step, Relation)
+        first, second = last.selector, step.selector
+        assert isinstance(first, Payload) and isinstance(second, Payload)
+        joined = Payload(first.base, first.offset, first.bits + second.bits, TYPES["integer"])
+        merged = Relation(joined, "==", last.data + step.data)
+        run[run.index(last)] = merged
+        run.remove(step)
+        last = merged
+    return run
+
+
+def _adjacent(left: Relation, right: Relation) -> bool:
+    first, second = left.selector, right.selector
+    assert isinstance(first, Payload) and isinstance(second, Payload)
+    if first.base != second.base or first.offset + first.bits != second.offset:
+        return False
+    total = first.bits + second.bits
+    if total > _REGISTER_BITS:
+        return False
+    return total <= _FAST_BITS or first.base == 0 or first.bits > _FAST_BITS or second.bits > _FAST_BITS
