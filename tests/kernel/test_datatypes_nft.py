@@ -33,6 +33,7 @@ from tests.support.namespaces import Namespace
 
 # nft 1.0.6 has no words for these headers
 TUNNELS = {"gre", "gretap", "vxlan", "geneve"}
+SACK = tuple(TCP_OPTIONS["sack0"].fields)
 FAMILIES = {"ether": "bridge", "vlan": "bridge", "arp": "arp"}
 BASES = {"ll": "link header", "nh": "network header", "th": "transport header"}
 
@@ -192,7 +193,7 @@ def test_every_field_is_listed_under_its_name(netns: Namespace) -> None:
 def ambiguous(selector: Any) -> bool:
     """Whether two names mean the same bits, so that nft prints the other one."""
     (inner,) = selector.values()
-    return inner.get("name") == "sack0" or inner == {"protocol": "vlan", "field": "cfi"}
+    return inner in ({"protocol": "vlan", "field": "cfi"}, *({"name": "sack0", "field": one} for one in SACK))
 
 
 def flat(value: Any) -> Any:
@@ -411,7 +412,7 @@ class Case:
             field = HEADERS["dccp"].fields["type"]
         if field is not None:
             return in_register(self.number, field)
-        raw = self.number.to_bytes(self.bits // 8, order)  # type: ignore[arg-type]
+        raw = self.number.to_bytes(self.bits // 8, order)
         if self.type.bitmask and self.type.name != "ct_event":
             return bytes(len(raw)), raw
         return raw, None
@@ -419,7 +420,7 @@ class Case:
 
 def cases() -> list[Case]:
     """Every constant of every type, and the examples."""
-    found = []
+    found: list[Case] = []
     for name in SELECTORS:
         type = TYPES[name]
         for given in [*type.constants, *EXAMPLES.get(name, [])]:
@@ -554,7 +555,7 @@ def test_names_from_the_hosts_files(netns: Namespace, tmp_path: Path) -> None:
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     folders = (str(tmp_path),)
-    label = type(TYPES["ct_label"])("ct_label", 30, 128, HostTable("connlabel.conf", folders))  # type: ignore[call-arg,arg-type]
+    label = type(TYPES["ct_label"])("ct_label", 30, 128, HostTable("connlabel.conf", folders))  # type: ignore[arg-type]
     types = {
         "mark": (NamedByHost("mark", 19, 32, HostTable("rt_marks", folders), form="0x%08x"), "meta mark"),
         "realm": (
@@ -588,7 +589,7 @@ def test_names_from_the_hosts_files(netns: Namespace, tmp_path: Path) -> None:
         type_, selector = types[name]
         number = type_.number_of(value)
         rule = numbers["c%d" % index]
-        raw = number.to_bytes(type_.bits // 8, sys.byteorder)  # type: ignore[arg-type]
+        raw = number.to_bytes(type_.bits // 8, sys.byteorder)
         found = rule.mask_bytes(len(raw)) if type_.bitmask else rule.value_bytes(len(raw))
         assert found == raw, (name, value)
         assert texts["c%d" % index] == "%s %s" % (selector, type_.text_of(number))
@@ -615,7 +616,7 @@ def test_control_groups(netns: Namespace) -> None:
         return subprocess.run(argv, input=input, capture_output=True, text=True, check=True).stdout
 
     found = sent(run("--debug=netlink", "-f", "-", input=script))
-    assert found["c0"].value_bytes(8) == number.to_bytes(8, sys.byteorder)  # type: ignore[arg-type]
+    assert found["c0"].value_bytes(8) == number.to_bytes(8, sys.byteorder)
     values = listed(json.loads(run("--json", "list", "ruleset")))
     assert values["c0"] == type.json_of(number) == name
     assert type.text_of(number) == '"%s"' % name
