@@ -9,6 +9,7 @@ import errno
 import os
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from rempart.errors import HostError, KernelError
@@ -179,6 +180,23 @@ def test_an_overflowing_receive_buffer_does_not_hide_a_refusal(netns: Namespace)
         assert len(caught.value.refusals) < 5_000
         kernel.transact(rules(5_000), ruleset.generation(kernel))
         assert len(ruleset.rules(kernel, INET, "t")["c"]) == 5_000
+
+
+def test_answers_left_over_take_no_room_from_those_that_count(netns: Namespace) -> None:
+    with Cramped(netns.name) as kernel:
+        kernel.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        request = wire.message(GETTABLE, wire.NLM_F_REQUEST | wire.NLM_F_ACK, INET, attribute(1, b"absent\0"))
+        for _ in range(50):
+            kernel.socket.send(request)
+        kernel.transact(rules(1))
+        assert names(kernel) == ["t"]
+
+
+def test_a_transaction_may_be_larger_than_what_users_may_send(kernel: NetlinkSocket) -> None:
+    most = 2 * int(Path("/proc/sys/net/core/wmem_max").read_text())
+    one = changes.new_rule(INET, "t", "c", ACCEPT, bytes(256))
+    kernel.transact(rules(0) + [one] * (most // len(one) + 1))
+    assert len(ruleset.rules(kernel, INET, "t")["c"]) == most // len(one) + 1
 
 
 class Deaf(NetlinkSocket):

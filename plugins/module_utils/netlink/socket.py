@@ -29,7 +29,6 @@ _NETLINK_CAP_ACK = 10  # linux/netlink.h: answers without the request's payload
 _NETLINK_EXT_ACK = 11  # linux/netlink.h: answers with the kernel's reason
 _SO_SNDBUFFORCE = 32  # asm-generic/socket.h
 _SO_RCVBUFFORCE = 33  # asm-generic/socket.h
-_SO_RCVTIMEO = 20  # asm-generic/socket.h, with a 64-bit kernel's struct timeval
 
 _NFNL_MSG_BATCH_BEGIN = 0x10  # linux/netfilter/nfnetlink.h
 _NFNL_MSG_BATCH_END = 0x11
@@ -117,7 +116,7 @@ class NetlinkSocket:
         try:
             for option in (_NETLINK_CAP_ACK, _NETLINK_EXT_ACK):
                 self.socket.setsockopt(_SOL_NETLINK, option, 1)
-            self.socket.setsockopt(socket.SOL_SOCKET, _SO_RCVTIMEO, struct.pack("@ll", _TIMEOUT, 0))
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", _TIMEOUT, 0))
             self.socket.bind((0, 0))
             self.socket.connect((0, 0))  # from now on no other process can send to it
         except OSError as error:
