@@ -1,0 +1,55 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""``iifname`` and ``oifname``: the interface a packet came in by or leaves by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...errors import DocumentError
+from .key import Draft, Key
+from .values import Scalar, Statement, match_values
+
+NAME_LENGTH = 15
+"""IFNAMSIZ of linux/if.h, less the closing NUL."""
+
+ALLOWED = "a name of 1 to 15 bytes, or a prefix of 1 to 14 with + or * behind it"
+
+
+def name_of(item: Scalar) -> str:
+    """An interface name as nft writes it: ``ppp+`` becomes ``ppp*``, a plain name stays the object it is.
+
+    Raises DocumentError for what the kernel would not take as a device name (dev_valid_name()).
+    """
+    if not isinstance(item, str):
+        raise DocumentError(
+            "an interface is matched by its name", found=item, allowed=ALLOWED, cure="quote it"
+        )
+    wildcard = item.endswith(("+", "*")) and not item.endswith("\\*")
+    bare = item[:-1] if wildcard else item
+    if wildcard and not bare:
+        raise DocumentError("every interface", found=item, allowed=ALLOWED, cure="leave the key out")
+    size = len(bare.encode("utf-8", "surrogateescape"))
+    if size > NAME_LENGTH - wildcard:
+        raise DocumentError(
+            "the interface %s is too long: %d bytes" % ("prefix" if wildcard else "name", size),
+            found=item,
+            allowed=ALLOWED,
+        )
+    if bare in (".", "..") or any(letter in "/:" or letter.isspace() or letter == "\0" for letter in bare):
+        cure = "match the device, %r" % bare.partition(":")[0] if ":" in bare else ""
+        raise DocumentError("no interface can have this name", found=item, allowed=ALLOWED, cure=cure)
+    return bare + "*" if wildcard and item[-1] == "+" else item
+
+
+def _lower(selector: str) -> Key:
+    left = {"meta": {"key": selector}}
+
+    def lower(value: Any, draft: Draft) -> list[Statement]:
+        return [match_values(left, value, name_of, references=True)]
+
+    return Key(lower)
+
+
+MATCHES = {"iifname": _lower("iifname"), "oifname": _lower("oifname")}
