@@ -13,6 +13,7 @@ from typing import Any
 
 from ...errors import DocumentError
 from ...nftables.datatypes import TYPES, DatatypeError, address_family, mask_to_prefix
+from ...nftables.traced import carry
 from .key import NETWORKS, Draft, Key
 from .values import Scalar, Statement, Values, is_reference, match, right_of, values_of
 
@@ -80,7 +81,7 @@ def _network(item: str) -> tuple[str, Any]:
     number = data_type.number_of(address)
     masked = number >> (bits - length) << (bits - length)
     return family, {
-        "prefix": {"addr": address if masked == number else data_type.text_of(masked), "len": length}
+        "prefix": {"addr": carry(item, address if masked == number else data_type.text_of(masked)), "len": length}
     }
 
 

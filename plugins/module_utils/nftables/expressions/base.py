@@ -12,7 +12,7 @@ in the kernel's net/netfilter/nft_*.c.
 from __future__ import annotations
 
 import struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...netlink.attributes import Codec, attribute, walk
 from .. import uapi
@@ -157,6 +157,10 @@ class Expression:
     def __repr__(self) -> str:
         shown = ("%s=%r" % item for item in self.__dict__.items() if item[1] is not None)
         return "%s(%s)" % (type(self).__name__, ", ".join(shown))
+
+    if TYPE_CHECKING:
+
+        def __setattr__(self, name: str, value: Any) -> None: ...
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError("%s has no attribute %s" % (type(self).__name__, name))

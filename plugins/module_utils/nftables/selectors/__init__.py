@@ -295,7 +295,7 @@ def _binary(symbol: str) -> Callable[[Any, Context], Selector]:
 def _masked(left: Selector, symbol: str, number: int) -> Selector:
     keep, flip = left.all_bits(), 0
     if isinstance(left, Masked):
-        left, keep, flip = left.left, left.keep, left.flip
+        keep, flip, left = left.keep, left.flip, left.left
     if symbol == "&":
         keep, flip = keep & number, flip & number
     elif symbol == "|":

@@ -55,14 +55,14 @@ def pack_number(number: int, width: int, byteorder: str) -> bytes:
     """``number`` in ``width`` bits; "host" means this machine's order."""
     import sys
 
-    return number.to_bytes(width // 8, "big" if byteorder == "big" else sys.byteorder)  # type: ignore[arg-type]
+    return number.to_bytes(width // 8, "big" if byteorder == "big" else sys.byteorder)
 
 
 def unpack_number(data: bytes, byteorder: str) -> int:
     """The inverse of :func:`pack_number`."""
     import sys
 
-    return int.from_bytes(data, "big" if byteorder == "big" else sys.byteorder)  # type: ignore[arg-type]
+    return int.from_bytes(data, "big" if byteorder == "big" else sys.byteorder)
 
 
 class Masked(Selector):

@@ -10,6 +10,7 @@ concatenation with intervals gives both ends in one element (KEY and KEY_END).
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from ...errors import DocumentError
@@ -25,6 +26,10 @@ _END = attribute(uapi.NFTA_SET_ELEM_FLAGS, uapi.NFT_SET_ELEM_INTERVAL_END.to_byt
 _CATCHALL = attribute(uapi.NFTA_SET_ELEM_FLAGS, uapi.NFT_SET_ELEM_CATCHALL.to_bytes(4, "big"))
 #: nft's number of the verdict type in NFTA_SET_DATA_TYPE (NFT_DATA_VERDICT of nf_tables.h)
 VERDICT_TYPE = uapi.NFT_DATA_VERDICT
+
+
+_KEYBYTEORDER = 0  # NFTNL_UDATA_SET_KEYBYTEORDER; its value 1 is host, 2 big endian
+_DATABYTEORDER = 1  # NFTNL_UDATA_SET_DATABYTEORDER
 
 
 class SetContent:
@@ -73,6 +78,13 @@ class SetContent:
         """Whether keys are compared as intervals."""
         return bool(self.flags & uapi.NFT_SET_INTERVAL)
 
+    def userdata(self) -> bytes:
+        """The byte order of keys and data, by which nft lists the set (NFTNL_UDATA_SET_*)."""
+        parts = [_byteorder(_KEYBYTEORDER, self.key_byteorder)]
+        if self.data_byteorder is not None:
+            parts.append(_byteorder(_DATABYTEORDER, self.data_byteorder))
+        return b"".join(parts)
+
     def identity(self) -> tuple[Any, ...]:
         """What makes two anonymous sets the same set: everything but their names."""
         return (
@@ -82,6 +94,10 @@ class SetContent:
             self.object_type,
             tuple(sorted(self.elements)),
         )
+
+
+def _byteorder(kind: int, name: str) -> bytes:
+    return bytes((kind, 4)) + (2 if name == "big" else 1).to_bytes(4, sys.byteorder)
 
 
 def anonymous_set(context: Context, selector: Selector, elements: Any) -> SetContent:

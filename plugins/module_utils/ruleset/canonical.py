@@ -1,0 +1,127 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Rules made comparable: state blanked out, anonymous sets replaced by what they contain.
+
+Two rules are the same when their canonical forms are equal. Nothing is decoded
+for rules without state and without sets, which are the same when their bytes are.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Callable
+
+from ..nftables import uapi
+from ..nftables.expressions import TABLE, Expression, Opaque, decode_list, encode_list
+from .rules import DesiredRule
+
+_HEADER = struct.Struct("=HH")
+_STATEFUL = tuple(
+    b"\x01\x00" + name.encode() + b"\0"
+    for name, kind in TABLE.items()
+    if any(one.state for one in kind.attributes)
+)
+_ANONYMOUS = (b"__set", b"__map", b"__objmap")
+_PLAIN_COUNTER = b"counter\0"
+
+#: expressions' bytes and the identities of the anonymous sets in them, and user data
+Canonical = tuple[bytes, tuple[Any, ...], bytes]
+
+
+def of_kernel(expressions: bytes, userdata: bytes, identity: Callable[[str], Any]) -> Canonical:
+    """The canonical form of a dumped rule; ``identity(name)`` is that of an anonymous set of its table."""
+    if any(prefix in expressions for prefix in _ANONYMOUS):
+        return (*_without_names(expressions, identity), userdata)
+    return _blank(expressions), (), userdata
+
+
+def of_desired(rule: DesiredRule) -> Canonical:
+    """The canonical form of a compiled rule."""
+    if rule.sets:
+        by_id = {content.set_id: content.identity() for content in rule.sets}
+        return (*_without_names(rule.expressions, None, by_id), rule.userdata)
+    return _blank(rule.expressions), (), rule.userdata
+
+
+def same(expressions: bytes, userdata: bytes, desired: DesiredRule) -> bool:
+    """Whether a dumped rule is the desired one by its bytes alone, without canonical forms.
+
+    False means only that a closer look is needed.
+    """
+    if userdata != desired.userdata or desired.sets:
+        return False
+    wanted = desired.expressions
+    if expressions == wanted:
+        return True
+    if len(expressions) != len(wanted) or not desired.state:
+        return False
+    start = 0
+    for begin, end in desired.state:
+        if expressions[start:begin] != wanted[start:begin]:
+            return False
+        start = end
+    return expressions[start:] == wanted[start:]
+
+
+def _blank(expressions: bytes) -> bytes:
+    """The expressions with zeroes where packets count."""
+    if not any(name in expressions for name in _STATEFUL):
+        return expressions
+    parts = []
+    start = 0
+    size = len(expressions)
+    while start + 4 <= size:
+        length = _HEADER.unpack_from(expressions, start)[0]
+        stop = (start + length + 3) & ~3
+        if length < 4 or stop > size:
+            return expressions
+        element = expressions[start:stop]
+        if any(name in element[4:24] for name in _STATEFUL):
+            element = b"".join(_zeroed(one).encode() for one in decode_list(element))
+        parts.append(element)
+        start = stop
+    return b"".join(parts)
+
+
+def _zeroed(expression: Expression) -> Expression:
+    if not isinstance(expression, Opaque):
+        for one in expression.attributes:
+            if one.state and getattr(expression, one.name) is not None:
+                setattr(expression, one.name, 0)
+        for name in ("expr", "expressions"):
+            inner = expression.__dict__.get(name)
+            for one_inner in inner if isinstance(inner, list) else [inner] if inner else []:
+                _zeroed(one_inner)
+    return expression
+
+
+def _without_names(
+    expressions: bytes, identity: Callable[[str], Any] | None, by_id: dict[int, Any] | None = None
+) -> tuple[bytes, tuple[Any, ...]]:
+    found = []
+    decoded = decode_list(expressions)
+    for expression in decoded:
+        _zeroed(expression)
+        name = expression.__dict__.get("set")
+        if not isinstance(name, str) or not name.startswith("__"):
+            continue
+        set_id = expression.__dict__.get("set_id")
+        if by_id is not None:
+            found.append(by_id.get(set_id or 0))
+        elif identity is not None:
+            found.append(identity(name))
+        expression.set = "__%d" % len(found)
+        expression.set_id = None
+    return encode_list(decoded), tuple(found)
+
+
+def kernel_set_identity(content: Any) -> tuple[Any, ...]:
+    """The identity of a dumped anonymous set, as SetContent.identity() gives it."""
+    return (
+        content.flags & ~uapi.NFT_SET_EXPR,
+        content.key_length,
+        content.data_type,
+        content.object_type or None,
+        tuple(sorted(content.elements or ())),
+    )

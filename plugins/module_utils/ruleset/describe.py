@@ -1,0 +1,274 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A plan for people and for programs: nft text before and after, and a list of changes.
+
+Only what differs is decoded. Long runs of rules that stay are shown as one line
+on both sides, so that the text of a diff stays as short as the difference.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from ..nftables import uapi
+from ..nftables.decode import SetView, decode_rule
+from ..nftables.expressions import decode_list
+from ..nftables.render import render_chain, render_rule
+from .desired import (
+    FAMILY_NAMES,
+    HOOK_NAMES,
+    POLICY_NAMES,
+    DesiredChain,
+    DesiredTable,
+    rule_statements,
+)
+from .kernel import KernelChain, KernelRule, KernelTable
+from .plan import ChainPlan, Kept, Plan, TablePlan
+from .rules import DesiredRule
+from .userdata import comment_of
+
+#: rules shown around a difference
+_CONTEXT = 3
+
+Change = dict[str, Any]
+
+
+def set_view(table: KernelTable) -> Callable[[str], SetView | None]:
+    """A function that finds a table's sets for the decoder."""
+
+    def find(name: str) -> SetView | None:
+        found = table.sets.get(name)
+        if found is None:
+            return None
+        return SetView(
+            key_type=found.key_type,
+            key_length=found.key_length,
+            flags=found.flags,
+            data_type=found.data_type,
+            data_length=found.data_length,
+            object_type=found.object_type,
+            elements=found.elements or [],
+            userdata=found.userdata,
+        )
+
+    return find
+
+
+def kernel_statements(table: KernelTable, rule: KernelRule) -> list[dict[str, Any]]:
+    """A dumped rule as libnftables JSON statements."""
+    return decode_rule(decode_list(rule.expressions), FAMILY_NAMES.get(table.family, "inet"), set_view(table))
+
+
+def kernel_rule_text(table: KernelTable, rule: KernelRule) -> str:
+    """A dumped rule in nft syntax."""
+    return render_rule(
+        kernel_statements(table, rule), comment_of(rule.userdata), FAMILY_NAMES.get(table.family, "inet")
+    )
+
+
+def desired_rule_text(table: DesiredTable, chain: DesiredChain, rule: DesiredRule) -> str:
+    """A rule of the document in nft syntax."""
+    return render_rule(rule_statements(table, chain, rule), comment_of(rule.userdata), table.family)
+
+
+def kernel_chain_json(table: KernelTable, chain: KernelChain) -> dict[str, Any]:
+    """A dumped chain's properties as libnftables JSON names them."""
+    family = FAMILY_NAMES.get(table.family, "inet")
+    shown: dict[str, Any] = {"name": chain.name}
+    if chain.hook is not None:
+        shown["type"] = chain.kind
+        shown["hook"] = HOOK_NAMES[family].get(chain.hook.number, str(chain.hook.number))
+        shown["prio"] = chain.hook.priority
+        shown["policy"] = POLICY_NAMES.get(chain.policy if chain.policy is not None else 1, "accept")
+        if chain.hook.devices:
+            shown["dev"] = list(chain.hook.devices)
+    comment = comment_of(chain.userdata)
+    if comment:
+        shown["comment"] = comment
+    return shown
+
+
+def desired_chain_json(chain: DesiredChain, family: str) -> dict[str, Any]:
+    """A document's chain as libnftables JSON names its properties."""
+    shown: dict[str, Any] = {"name": chain.name}
+    if chain.hook is not None:
+        shown["type"] = chain.kind
+        shown["hook"] = HOOK_NAMES[family][chain.hook.number]
+        shown["prio"] = chain.hook.priority
+        shown["policy"] = POLICY_NAMES[chain.policy if chain.policy is not None else 1]
+        if chain.hook.devices:
+            shown["dev"] = list(chain.hook.devices)
+    if chain.source.comment:
+        shown["comment"] = chain.source.comment
+    return shown
+
+
+def differences(plan: Plan) -> list[dict[str, str]]:
+    """Ansible's ``diff``: before and after in nft syntax, one entry for each table that changes."""
+    shown = []
+    for table in plan.tables:
+        if not table.changed:
+            continue
+        before, after = _table_texts(table)
+        header = "table %s %s" % (table.family, table.name)
+        shown.append(
+            {
+                "before_header": "%s (kernel)" % header,
+                "after_header": "%s (document)" % header,
+                "before": before,
+                "after": after,
+            }
+        )
+    return shown
+
+
+def _table_texts(table: TablePlan) -> tuple[str, str]:
+    before: list[str] = []
+    after: list[str] = []
+    for chain in table.chains:
+        if not chain.changed:
+            note = "\t# chain %s: %s unchanged" % (chain.name, _count(len(chain.entries)))
+            before.append(note)
+            after.append(note)
+            continue
+        old, new = _chain_texts(table, chain)
+        before += old
+        after += new
+    return _wrap(table, before, table.kernel is not None), _wrap(
+        table, after, table.action not in ("remove", "none")
+    )
+
+
+def _wrap(table: TablePlan, lines: list[str], exists: bool) -> str:
+    if not exists:
+        return ""
+    head = ["table %s %s {" % (table.family, table.name)]
+    return "\n".join([*head, *lines, "}", ""])
+
+
+def _count(number: int) -> str:
+    return "1 rule" if number == 1 else "%s rules" % format(number, ",")
+
+
+def _chain_texts(table: TablePlan, chain: ChainPlan) -> tuple[list[str], list[str]]:
+    before = after = None
+    if chain.kernel is not None and table.kernel is not None:
+        before = kernel_chain_json(table.kernel, chain.kernel)
+    if chain.desired is not None and chain.action != "remove":
+        after = desired_chain_json(chain.desired, table.family)
+    old_rules: list[str] = []
+    new_rules: list[str] = []
+    entries = chain.entries
+    near = _near_changes(entries)
+    skipped = 0
+    for index, entry in enumerate(entries):
+        if isinstance(entry, Kept) and index not in near:
+            skipped += 1
+            continue
+        if skipped:
+            _note(skipped, old_rules, new_rules)
+            skipped = 0
+        if isinstance(entry, Kept):
+            assert table.desired is not None and chain.desired is not None
+            text = desired_rule_text(table.desired, chain.desired, entry.desired)
+            old_rules.append(text)
+            new_rules.append(text)
+        elif isinstance(entry, DesiredRule):
+            assert table.desired is not None and chain.desired is not None
+            new_rules.append(desired_rule_text(table.desired, chain.desired, entry))
+        else:
+            assert table.kernel is not None
+            old_rules.append(kernel_rule_text(table.kernel, entry))
+    if skipped:
+        _note(skipped, old_rules, new_rules)
+    return _chain_lines(before, old_rules, table.family), _chain_lines(after, new_rules, table.family)
+
+
+def _note(skipped: int, *texts: list[str]) -> None:
+    for text in texts:
+        text.append("# %s unchanged" % _count(skipped))
+
+
+def _near_changes(entries: list[Any]) -> set[int]:
+    near: set[int] = set()
+    for index, entry in enumerate(entries):
+        if not isinstance(entry, Kept):
+            near.update(range(index - _CONTEXT, index + _CONTEXT + 1))
+    return near
+
+
+def _chain_lines(chain: dict[str, Any] | None, rules: list[str], family: str) -> list[str]:
+    if chain is None:
+        return []
+    lines = render_chain(chain, (), family)
+    body = ["\t\t" + rule for rule in rules]
+    return [*("\t" + line if not line.startswith("\t") else line for line in lines[:-1]), *body, "\t}"]
+
+
+def changes(plan: Plan) -> list[Change]:
+    """What a plan does, for programs: one mapping for each table, chain, policy and rule it changes.
+
+    ``action`` is add, remove or change; ``kind`` table, chain, policy or rule. Rules
+    carry their text, where they stand in the document (``place``) or their handle.
+    """
+    listed: list[Change] = []
+    for table in plan.tables:
+        if not table.changed:
+            continue
+        base = {"family": table.family, "table": table.name}
+        if table.action in ("create", "remove", "recreate"):
+            verb = {"create": "add", "remove": "remove", "recreate": "change"}[table.action]
+            listed.append({"action": verb, "kind": "table", **base})
+            if table.action == "remove":
+                continue
+        if table.flags is not None:
+            state = "dormant" if table.flags & uapi.NFT_TABLE_F_DORMANT else "active"
+            listed.append({"action": "change", "kind": "table", **base, "state": state})
+        for chain in table.chains:
+            listed += _chain_changes(table, chain, base)
+    return listed
+
+
+def _chain_changes(table: TablePlan, chain: ChainPlan, base: Change) -> list[Change]:
+    listed: list[Change] = []
+    where = {**base, "chain": chain.name}
+    if chain.action == "remove":
+        return [{"action": "remove", "kind": "chain", **where, "rules": len(chain.entries)}]
+    if chain.action in ("create", "recreate"):
+        verb = "add" if chain.action == "create" else "change"
+        listed.append({"action": verb, "kind": "chain", **where, "rules": len(chain.entries)})
+    if chain.policy is not None:
+        listed.append(
+            {
+                "action": "change",
+                "kind": "policy",
+                **where,
+                "before": POLICY_NAMES[chain.kernel.policy or 0] if chain.kernel else None,
+                "after": POLICY_NAMES[chain.policy],
+            }
+        )
+    for entry in chain.entries:
+        if isinstance(entry, DesiredRule):
+            assert table.desired is not None and chain.desired is not None
+            listed.append(
+                {
+                    "action": "add",
+                    "kind": "rule",
+                    **where,
+                    "place": "%s.rules[%d]" % (chain.desired.source.place, entry.index),
+                    "rule": desired_rule_text(table.desired, chain.desired, entry),
+                }
+            )
+        elif isinstance(entry, KernelRule):
+            assert table.kernel is not None
+            listed.append(
+                {
+                    "action": "remove",
+                    "kind": "rule",
+                    **where,
+                    "handle": entry.handle,
+                    "rule": kernel_rule_text(table.kernel, entry),
+                }
+            )
+    return listed

@@ -1,0 +1,284 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The way from a document to a kernel that holds it: read, compare, plan, send, remember.
+
+``reconcile`` is what modules and the command call. It sends nothing where nothing
+differs, all of it in one transaction where something does, and plans anew when
+another program changed the ruleset in between.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from typing import Any, Callable
+
+from ..document import hosts
+from ..document.model import Table, load
+from ..errors import HostError, KernelError, Problem, RempartError
+from ..netlink.socket import LostRace, NetlinkSocket, Refused, reason
+from ..version import VERSION
+from . import kernel as kernel_state
+from . import memory
+from .desired import FAMILIES, DesiredTable, compile_tables
+from .plan import Plan, Purpose, make_plan, plan_removal
+
+#: transactions begun before a ruleset that others keep changing is an error
+_ATTEMPTS = 20
+
+
+class Source:
+    """A document that may not have been parsed yet.
+
+    ``digest`` names its content; ``parse`` gives the mapping, and is not called where
+    the kernel is known to hold this content already.
+    """
+
+    __slots__ = ("digest", "parse")
+
+    def __init__(self, digest: str, parse: Callable[[], Any]) -> None:
+        self.digest = digest
+        self.parse = parse
+
+    @classmethod
+    def of_bytes(cls, content: bytes, parse: Callable[[bytes], Any]) -> Source:
+        """A document in its written form."""
+        return cls(hashlib.blake2b(content, digest_size=32).hexdigest(), lambda: parse(content))
+
+    @classmethod
+    def of_mapping(cls, document: Any) -> Source:
+        """A document that is parsed already; equal documents with keys in equal order have equal digests."""
+        import marshal
+
+        try:
+            # version 2 writes no back references, so equal values give equal bytes
+            content = marshal.dumps(document, 2)
+        except ValueError:
+            import json
+
+            content = json.dumps(document).encode()
+        return cls(hashlib.blake2b(content, digest_size=32).hexdigest(), lambda: document)
+
+
+class Outcome:
+    """What a run found and did.
+
+    ``changed``: there was (with ``check``: would be) something to change.
+    ``compared``: False where the remembered generation answered at once.
+    ``attempts``: transactions tried, more than one after lost races.
+    """
+
+    __slots__ = ("attempts", "changed", "compared", "generation", "plan")
+
+    def __init__(self, plan: Plan | None, generation: int, compared: bool, attempts: int = 0) -> None:
+        self.plan = plan
+        self.changed = plan is not None and plan.changed
+        self.generation = generation
+        self.compared = compared
+        self.attempts = attempts
+
+    def changes(self) -> list[dict[str, Any]]:
+        """The changes for programs, as ``describe.changes`` lists them."""
+        from . import describe
+
+        return describe.changes(self.plan) if self.plan is not None else []
+
+    def diff(self) -> list[dict[str, str]]:
+        """The difference for people, as Ansible's diff mode takes it."""
+        from . import describe
+
+        return describe.differences(self.plan) if self.plan is not None else []
+
+
+class Progress:
+    """What a long run tells of itself; the command draws it. This one is silent."""
+
+    def stage(self, name: str, total: int = 0) -> None:
+        """A new stage begins: ``read``, ``compile``, ``compare``, ``send``; ``total`` counts its rules."""
+
+
+def reconcile(
+    source: Source,
+    netns: str | None = None,
+    check: bool = False,
+    full: bool = False,
+    partial: bool = False,
+    remove_chains: Iterable[str] = (),
+    progress: Progress | None = None,
+) -> Outcome:
+    """Make the kernel hold the document's tables.
+
+    ``netns`` is a namespace's name or path, None for the caller's own. ``check``
+    changes nothing. ``full`` compares even where the remembered generation says
+    that nothing changed. ``partial`` leaves chains alone that the document does not
+    name, but for ``remove_chains``. Raises DocumentError, HostError, KernelError.
+    """
+    progress = progress or Progress()
+    with NetlinkSocket(netns) as kernel:
+        key = None if partial else memory.key(kernel)
+        digest = "%s:%s" % (VERSION, source.digest)
+        if key is not None and not full:
+            generation = _unchanged(kernel, key, digest)
+            if generation is not None:
+                return Outcome(None, generation, compared=False)
+        tables = load(source.parse())
+        progress.stage("compile", sum(len(chain.rules) for table in tables for chain in table.chains))
+        addresses = hosts.resolve(hosts.names(tables))
+        desired = compile_tables(tables, addresses, partial)
+        wanted = [(table.number, table.name) for table in desired]
+        outcome = _apply(
+            kernel,
+            wanted,
+            lambda picture: make_plan(desired, picture, remove_chains),
+            check,
+            progress,
+        )
+        if key is not None and (not check or not outcome.changed):
+            _remember(kernel, key, digest, addresses, desired, outcome)
+        return outcome
+
+
+def remove(tables: Iterable[tuple[str, str]], netns: str | None = None, check: bool = False) -> Outcome:
+    """Remove tables, each given as (family, name); those that do not exist are no error."""
+    wanted = [(family, FAMILIES[family], name) for family, name in tables]
+    with NetlinkSocket(netns) as kernel:
+        return _apply(
+            kernel,
+            [(number, name) for _, number, name in wanted],
+            lambda picture: plan_removal(wanted, picture),
+            check,
+            Progress(),
+        )
+
+
+def check_only(document: Any) -> list[Table]:
+    """Load and compile a document without a kernel, host names left unresolved; DocumentError if it is wrong."""
+    tables = load(document)
+    placeholders = {name: list(_PLACEHOLDERS) for name in hosts.names(tables)}
+    compile_tables(tables, placeholders)
+    return tables
+
+
+#: stand for the addresses of host names where only the document is checked (RFC 5737, RFC 3849)
+_PLACEHOLDERS = ("192.0.2.1", "2001:db8::1")
+
+
+def _unchanged(kernel: NetlinkSocket, key: str, digest: str) -> int | None:
+    """The generation at which the document is known to be in force; None where that is not known."""
+    remembered = memory.load(key, digest)
+    if remembered is None or remembered.engine != VERSION:
+        return None
+    generation = kernel_state.generation(kernel)
+    if remembered.generation != generation:
+        return None
+    if remembered.hosts:
+        places = dict.fromkeys(remembered.hosts, "")
+        if hosts.resolve(places) != remembered.hosts:
+            return None
+    return generation
+
+
+def _remember(
+    kernel: NetlinkSocket,
+    key: str,
+    digest: str,
+    addresses: dict[str, list[str]],
+    desired: list[DesiredTable],
+    outcome: Outcome,
+) -> None:
+    generation = outcome.generation
+    tables = [(table.number, table.name) for table in desired]
+    before = outcome.plan.generation if outcome.plan is not None and outcome.changed else None
+    memory.save(key, memory.Memory(generation, digest, VERSION, addresses, tables), before)
+
+
+def _apply(
+    kernel: NetlinkSocket,
+    wanted: list[tuple[int, str]],
+    planner: Callable[[kernel_state.Picture], Plan],
+    check: bool,
+    progress: Progress,
+) -> Outcome:
+    for attempt in range(1, _ATTEMPTS + 1):
+        progress.stage("read")
+        picture = kernel_state.read(kernel, wanted)
+        progress.stage("compare")
+        plan = planner(picture)
+        if not plan.changed or check:
+            return Outcome(plan, picture.generation, compared=True, attempts=attempt - 1)
+        progress.stage("send", len(plan.batch))
+        try:
+            kernel.transact(plan.batch, generation=plan.generation)
+        except LostRace:
+            continue
+        except Refused as error:
+            raise explain(error, plan) from None
+        return Outcome(plan, _next(plan.generation), compared=True, attempts=attempt)
+    raise HostError(
+        "the ruleset changed during each of %d attempts" % _ATTEMPTS,
+        cure="find the program that keeps changing it (nft monitor), or try again",
+    )
+
+
+def _next(generation: int) -> int:
+    """The generation after a commit: 32 bits, and never 0 (nf_tables_commit)."""
+    return (generation + 1) & 0xFFFFFFFF or 1
+
+
+def explain(error: Refused, plan: Plan) -> RempartError:
+    """A refused transaction in the document's terms: the rule's place and text, the kernel's reason."""
+    from ..errors import KernelError as Error
+
+    problems = []
+    for refusal in error.refusals:
+        if refusal.index < 0 or refusal.index >= len(plan.purposes):
+            problems.append(
+                Problem("the kernel refused the transaction: %s" % reason(refusal.code, refusal.text))
+            )
+            continue
+        problems.append(_blame(refusal.code, refusal.text, plan.purposes[refusal.index]))
+    unique = {str(problem): problem for problem in problems}
+    explained = Error(error.problems[0].message, error.code, error.sequence)
+    explained.problems = list(unique.values())
+    return explained
+
+
+def _blame(code: int, text: str, purpose: Purpose) -> Problem:
+    from . import describe
+    from .rules import DesiredRule
+
+    table, chain, rule = purpose.table, purpose.chain, purpose.rule
+    why = reason(code, text)
+    cure = _CURES.get(os.strerror(code), "")
+    if isinstance(rule, DesiredRule) and chain is not None and chain.desired and table.desired:
+        return Problem(
+            "the kernel refused this rule: %s" % why,
+            "%s.rules[%d]" % (chain.desired.source.place, rule.index),
+            describe.desired_rule_text(table.desired, chain.desired, rule),
+            cure=cure,
+        )
+    if rule is not None and table.kernel is not None:
+        assert not isinstance(rule, DesiredRule)
+        return Problem(
+            "the kernel did not let this rule of chain %s go: %s" % (chain.name if chain else "?", why),
+            found=describe.kernel_rule_text(table.kernel, rule),
+            cure=cure,
+        )
+    if chain is not None:
+        place = chain.desired.source.place if chain.desired else ""
+        return Problem("the kernel refused chain %s: %s" % (chain.name, why), place, cure=cure)
+    place = table.desired.source.place if table.desired else ""
+    return Problem("the kernel refused table %s %s: %s" % (table.family, table.name, why), place, cure=cure)
+
+
+_CURES = {
+    os.strerror(95): "this kernel lacks the feature, or has it only in a module that is not loaded",
+    os.strerror(2): "what the rule refers to does not exist, or this kernel lacks the expression",
+    os.strerror(16): "something else still refers to it",
+    os.strerror(22): "the kernel does not allow this combination here",
+    os.strerror(1): "run as root, or give the process CAP_NET_ADMIN",
+}
+
+__all__ = ["KernelError", "Outcome", "Progress", "Source", "check_only", "explain", "reconcile", "remove"]
