@@ -36,6 +36,11 @@ def host_name(text: str) -> bool:
     return not last.isdecimal() and not _is_range(text)
 
 
+def well_formed(name: str) -> bool:
+    """Whether a host name can be looked up at all."""
+    return len(name) <= 253 and _LETTERS.issuperset(name) and not name.startswith("-")
+
+
 def literal(item: Scalar) -> tuple[str, Any]:
     """The network ("ip", "ip6") and the statement form of one address, network or range.
 
@@ -81,7 +86,10 @@ def _network(item: str) -> tuple[str, Any]:
     number = data_type.number_of(address)
     masked = number >> (bits - length) << (bits - length)
     return family, {
-        "prefix": {"addr": carry(item, address if masked == number else data_type.text_of(masked)), "len": length}
+        "prefix": {
+            "addr": carry(item, address if masked == number else data_type.text_of(masked)),
+            "len": length,
+        }
     }
 
 
@@ -124,7 +132,7 @@ def _cure(text: str) -> str:
 
 def looked_up(item: str, draft: Draft) -> list[str]:
     """The addresses of a host name. Raises DocumentError where it is no name or has none."""
-    if len(item) > 253 or not _LETTERS.issuperset(item) or item.startswith("-"):
+    if not well_formed(item):
         raise DocumentError("neither an address nor a host name", found=item, allowed=ALLOWED)
     found = draft.addresses.get(item)
     if not found:

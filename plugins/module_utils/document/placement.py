@@ -1,0 +1,251 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which chain may hold what: jumps between chains, and statements that only some hooks allow.
+
+A user chain runs on the hooks of every base chain from which jumps lead to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..errors import Problem, nearest
+
+if TYPE_CHECKING:
+    from .model import Chain, Table
+
+STACK_SIZE = 16
+"""NFT_JUMP_STACK_SIZE of net/netfilter/nf_tables.h: chains in a row, the base chain included."""
+
+NAT_HOOKS = {
+    "masquerade": ("postrouting",),
+    "redirect": ("prerouting", "output"),
+    "snat": ("postrouting", "input"),
+    "dnat": ("prerouting", "output"),
+}
+"""net/netfilter/nft_masq.c, nft_redir.c, nft_nat.c: the validate functions. All ask for type nat as well."""
+
+_ROUTED_REJECT = ("prerouting", "input", "forward", "output")
+REJECT_HOOKS = {
+    "ip": _ROUTED_REJECT,
+    "ip6": _ROUTED_REJECT,
+    "inet": (*_ROUTED_REJECT, "ingress"),
+    "bridge": ("prerouting", "input"),
+    "netdev": ("ingress",),
+    "arp": (),
+}
+"""net/netfilter/nft_reject.c, nft_reject_inet.c, nft_reject_netdev.c, net/bridge/netfilter/nft_reject_bridge.c."""
+
+NOTRACK_HOOKS = ("prerouting", "output")
+CONNTRACK_PRIORITY = -200
+"""NF_IP_PRI_CONNTRACK: from here on a packet is tracked, and notrack does nothing."""
+
+INTERESTING = frozenset(("expr", "goto", "jump", "notrack", "reject", *NAT_HOOKS))
+"""The keys that tie a rule to its chain; beside them only ``verdict: reject``."""
+
+Calls = dict[str, list[tuple[str, str]]]
+"""For each chain the chains its rules lead to, each with the place of the first rule that does."""
+
+
+def check_calls(table: Table, problems: list[Problem]) -> Calls:
+    """Note every jump to a chain that is not there or is a base chain, every loop, and stacks too deep.
+
+    Returns who leads to whom.
+    """
+    chains = {chain.name: chain for chain in table.chains}
+    calls: Calls = {}
+    for chain in table.chains:
+        targets: dict[str, str] = {}
+        for place, name in _jumps(chain):
+            if name in targets or not isinstance(name, str):
+                continue
+            target = chains.get(name)
+            if target is None:
+                problems.append(
+                    Problem(
+                        "a jump to a chain that is not there",
+                        place,
+                        name,
+                        ", ".join(chains),
+                        nearest(name, chains),
+                    )
+                )
+            elif target.is_base:
+                problems.append(
+                    Problem(
+                        "a jump to a chain with a hook",
+                        place,
+                        name,
+                        cure="only chains without a hook are jumped to",
+                    )
+                )
+            else:
+                targets[name] = place
+        calls[chain.name] = list(targets.items())
+    if not problems and not _note_loops(calls, problems):
+        _note_depth(table, calls, problems)
+    return calls
+
+
+def _jumps(chain: Chain) -> Iterator[tuple[str, Any]]:
+    """Place and target of every jump and goto of a chain."""
+    isdisjoint = INTERESTING.isdisjoint
+    for index, rule in enumerate(chain.rules):
+        if not isinstance(rule, dict) or isdisjoint(rule):
+            continue
+        for key in ("jump", "goto"):
+            if key in rule:
+                yield "%s.rules[%d].%s" % (chain.place, index, key), rule[key]
+        if "expr" in rule:
+            place = "%s.rules[%d].expr" % (chain.place, index)
+            for target in _targets(rule["expr"]):
+                yield place, target
+
+
+def _targets(value: Any) -> Iterator[Any]:
+    """The targets of jumps and gotos anywhere in statements, verdict maps included."""
+    pending = [value]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, dict):
+            for key, inner in one.items():
+                if key in ("jump", "goto") and isinstance(inner, dict) and "target" in inner:
+                    yield inner["target"]
+                else:
+                    pending.append(inner)
+        elif isinstance(one, (list, tuple)):
+            pending.extend(one)
+
+
+def _note_loops(calls: Calls, problems: list[Problem]) -> bool:
+    """Note each loop once, at the jump that closes it. Returns whether there is one."""
+    done: set[str] = set()
+    found = False
+    for start in calls:
+        if start in done:
+            continue
+        path = [start]
+        branches = [iter(calls[start])]
+        while path:
+            step = next(branches[-1], None)
+            if step is None:
+                done.add(path.pop())
+                branches.pop()
+                continue
+            name, place = step
+            if name in path:
+                loop = " -> ".join([*path[path.index(name) :], name])
+                problems.append(Problem("a loop of jumps: %s" % loop, place, name))
+                found = True
+            elif name not in done:
+                path.append(name)
+                branches.append(iter(calls[name]))
+    return found
+
+
+def _note_depth(table: Table, calls: Calls, problems: list[Problem]) -> None:
+    """Note each base chain from which more chains in a row can be entered than the kernel's stack holds."""
+    below: dict[str, int] = {}
+    pending = list(calls)
+    while pending:
+        name = pending[-1]
+        missing = [target for target, _ in calls[name] if target not in below]
+        if missing:
+            pending.extend(missing)
+            continue
+        pending.pop()
+        below[name] = 1 + max((below[target] for target, _ in calls[name]), default=0)
+    for chain in table.chains:
+        if chain.is_base and below[chain.name] > STACK_SIZE:
+            problems.append(
+                Problem(
+                    "jumps lead %d chains deep" % below[chain.name],
+                    chain.place,
+                    chain.name,
+                    "%d chains in a row, with this one" % STACK_SIZE,
+                )
+            )
+
+
+def check_statements(table: Table, calls: Calls, problems: list[Problem]) -> None:
+    """Note every statement that a chain's hook, type or priority does not allow."""
+    reached = None
+    for chain in table.chains:
+        for index, key, value in _statements(chain):
+            if reached is None:
+                reached = _reached(table, calls)
+            for base in reached[chain.name]:
+                problem = _misplaced(key, base, table.family)
+                if problem is not None:
+                    message, allowed = problem
+                    if base is not chain:
+                        message += " (reached from chain %s)" % base.name
+                    place = "%s.rules[%d].%s" % (chain.place, index, key)
+                    problems.append(Problem(message, place, value, allowed))
+                    break
+
+
+def _statements(chain: Chain) -> Iterator[tuple[int, str, Any]]:
+    """Index, key and value of the rules' statements whose place matters; ``expr`` is looked into."""
+    isdisjoint = INTERESTING.isdisjoint
+    for index, rule in enumerate(chain.rules):
+        if not isinstance(rule, dict):
+            continue
+        if rule.get("verdict") == "reject" and "reject" not in rule:
+            yield index, "verdict", "reject"
+        if isdisjoint(rule):
+            continue
+        for key in (*NAT_HOOKS, "reject", "notrack"):
+            if key in rule and rule[key] is not False:
+                yield index, key, rule[key]
+        statements = rule.get("expr")
+        if isinstance(statements, list):
+            for number, statement in enumerate(statements):
+                if isinstance(statement, dict):
+                    for key in statement:
+                        if key in NAT_HOOKS or key == "reject":
+                            yield index, "expr[%d].%s" % (number, key), statement[key]
+
+
+def _reached(table: Table, calls: Calls) -> dict[str, list[Chain]]:
+    """For each chain the base chains from which packets come to it; a base chain comes to itself."""
+    reached: dict[str, list[Chain]] = {chain.name: [] for chain in table.chains}
+    for base in table.chains:
+        if not base.is_base:
+            continue
+        seen = {base.name}
+        pending = [base.name]
+        while pending:
+            name = pending.pop()
+            reached[name].append(base)
+            for target, _ in calls[name]:
+                if target not in seen:
+                    seen.add(target)
+                    pending.append(target)
+    return reached
+
+
+def _misplaced(key: str, base: Chain, family: str) -> tuple[str, str] | None:
+    """What is wrong with a statement on the hook of ``base``, and what is allowed; None if nothing is."""
+    word = key.rpartition(".")[2]
+    if word in NAT_HOOKS:
+        hooks = NAT_HOOKS[word]
+        if base.type == "nat" and base.hook in hooks:
+            return None
+        allowed = "chains of type nat on hook %s" % " or ".join(hooks)
+        return "no %s in a chain of type %s on hook %s" % (word, base.type, base.hook), allowed
+    if word in ("reject", "verdict"):
+        hooks = REJECT_HOOKS[family]
+        if base.hook in hooks:
+            return None
+        allowed = "hook %s" % ", ".join(hooks) if hooks else "drop"
+        return "no reject on hook %s in a table of family %s" % (base.hook, family), allowed
+    if base.hook in NOTRACK_HOOKS and base.priority < CONNTRACK_PRIORITY:
+        return None
+    return (
+        "notrack on hook %s at priority %d comes too late: the packet is tracked by then"
+        % (base.hook, base.priority),
+        "hook %s at a priority below %d, such as raw" % (" or ".join(NOTRACK_HOOKS), CONNTRACK_PRIORITY),
+    )
