@@ -15,7 +15,7 @@ from ..errors import DocumentError, Problem, nearest
 from .flat.interfaces import ALLOWED as INTERFACE_ALLOWED
 from .flat.interfaces import name_of
 from .flat.lowering import COMMENT_LENGTH
-from .flat.values import text
+from .flat.values import size_of, text
 from .placement import CONNTRACK_PRIORITY, check_calls, check_statements
 from .priorities import priority_of
 
@@ -168,7 +168,7 @@ def _name(value: dict[str, Any], what: str, place: str, problems: list[Problem])
     if not isinstance(name, str):
         problems.append(Problem("the name of a %s is a text" % what, place, name, cure="quote it"))
         return ""
-    size = len(name.encode("utf-8", "surrogateescape"))
+    size = size_of(name)
     if not 0 < size <= NAME_LENGTH:
         message = "the name is too long: %d bytes" % size if size else "an empty name"
         problems.append(Problem(message, place, name, "1 to %d bytes" % NAME_LENGTH))

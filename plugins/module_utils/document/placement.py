@@ -36,7 +36,7 @@ REJECT_HOOKS = {
     "netdev": ("ingress",),
     "arp": (),
 }
-"""net/netfilter/nft_reject.c, nft_reject_inet.c, nft_reject_netdev.c, net/bridge/netfilter/nft_reject_bridge.c."""
+"""The validate functions of nft_reject.c, nft_reject_inet.c, nft_reject_netdev.c and nft_reject_bridge.c."""
 
 NOTRACK_HOOKS = ("prerouting", "output")
 CONNTRACK_PRIORITY = -200

@@ -21,6 +21,7 @@ from .values import (
     match,
     match_values,
     right_of,
+    size_of,
     spanning,
     switched_on,
     symbolic,
@@ -65,7 +66,7 @@ def _lower_zone(value: Any, draft: Draft) -> list[Statement]:
 
 
 def _helper_name(item: Scalar) -> str:
-    if not isinstance(item, str) or len(item.encode("utf-8", "surrogateescape")) > 15:
+    if not isinstance(item, str) or size_of(item) > 15 or not item.isprintable():
         raise DocumentError(
             "no name of a helper", found=item, allowed="a name such as ftp, of at most 15 bytes"
         )

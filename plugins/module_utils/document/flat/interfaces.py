@@ -9,7 +9,7 @@ from typing import Any
 
 from ...errors import DocumentError
 from .key import Draft, Key
-from .values import Scalar, Statement, match_values
+from .values import Scalar, Statement, match_values, size_of
 
 NAME_LENGTH = 15
 """IFNAMSIZ of linux/if.h, less the closing NUL."""
@@ -30,14 +30,16 @@ def name_of(item: Scalar) -> str:
     bare = item[:-1] if wildcard else item
     if wildcard and not bare:
         raise DocumentError("every interface", found=item, allowed=ALLOWED, cure="leave the key out")
-    size = len(bare.encode("utf-8", "surrogateescape"))
+    size = size_of(bare)
     if size > NAME_LENGTH - wildcard:
         raise DocumentError(
             "the interface %s is too long: %d bytes" % ("prefix" if wildcard else "name", size),
             found=item,
             allowed=ALLOWED,
         )
-    if bare in (".", "..") or any(letter in "/:" or letter.isspace() or letter == "\0" for letter in bare):
+    if bare in (".", "..") or any(
+        letter in "/:" or letter.isspace() or not letter.isprintable() for letter in bare
+    ):
         cure = "match the device, %r" % bare.partition(":")[0] if ":" in bare else ""
         raise DocumentError("no interface can have this name", found=item, allowed=ALLOWED, cure=cure)
     return bare + "*" if wildcard and item[-1] == "+" else item

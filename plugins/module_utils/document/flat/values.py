@@ -260,6 +260,11 @@ def mapping(value: object, known: tuple[str, ...]) -> dict[str, Any]:
     return value
 
 
+def size_of(value: str) -> int:
+    """The bytes a text takes; a stray surrogate, which no byte stands for, counts as three."""
+    return len(value.encode("utf-8", "surrogatepass"))
+
+
 def text(value: object, limit: int, what: str) -> str:
     """A text of at most ``limit`` bytes that nft can print and read back; the object itself.
 
@@ -267,7 +272,7 @@ def text(value: object, limit: int, what: str) -> str:
     """
     if not isinstance(value, str):
         raise DocumentError("%s is a text" % what, found=value, cure="quote it")
-    size = len(value.encode("utf-8", "surrogateescape"))
+    size = size_of(value)
     if size > limit:
         raise DocumentError(
             "%s is too long: %d bytes" % (what, size), found=value, allowed="at most %d bytes" % limit
