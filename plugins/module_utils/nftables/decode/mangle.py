@@ -1,0 +1,119 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Statements that set a header field, a meta or ct property, or a TCP option's field."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .. import uapi
+from . import constants
+from .loads import ct_node, meta_node
+from .naming import field_value, name, raw_value, run_of_bits, searched_header, use
+from .nodes import Constant, Masked, Node, Packet, Searched, Value
+from .protocols import NETWORK
+
+if TYPE_CHECKING:
+    from .rule import Decoder
+
+
+def mangle(key: Any, value: Any) -> dict[str, Any]:
+    """A mangle statement."""
+    return {"mangle": {"key": key, "value": value}}
+
+
+def set_meta(expression: Any, decoder: Decoder) -> None:
+    """``meta set``."""
+    target = name(decoder, meta_node(expression.key))
+    decoder.act(mangle(target.json, use(decoder, decoder.read(expression.sreg), target)))
+
+
+def set_ct(expression: Any, decoder: Decoder) -> None:
+    """``ct set``; events are a list of flags."""
+    target = name(decoder, ct_node(expression.key, expression.direction))
+    node = decoder.read(expression.sreg)
+    if isinstance(node, Constant) and target.datatype.bitmask:
+        value = constants.scalar(target.datatype, target.number(node.data))
+    else:
+        value = use(decoder, node, target)
+    decoder.act(mangle(target.json, value))
+
+
+def set_exthdr(expression: Any, decoder: Decoder) -> None:
+    """A TCP option's field set, or the option overwritten with NOPs."""
+    node = Searched(expression.op or 0, expression.type, expression.offset * 8, expression.len * 8, False)
+    if expression.sreg is None:
+        decoder.act({"reset": searched_header(node)})
+        return
+    source = decoder.read(expression.sreg)
+    target = name(decoder, node)
+    decoder.act(mangle(target.json, use(decoder, source, target)))
+
+
+def set_payload(expression: Any, decoder: Decoder) -> None:
+    """``payload write``: a whole field, some bits of it, the TOS byte, or bytes without a name."""
+    base, offset, bits = expression.base, expression.offset * 8, expression.len * 8
+    node = decoder.read(expression.sreg)
+    target = _changed_field(decoder, base, offset, bits, node)
+    if target is not None:
+        assert isinstance(node, Masked)
+        number = int.from_bytes(node.flip, "big") >> target.shift
+        decoder.act(mangle(target.json, constants.flags(target.datatype, number)))
+        return
+    tos = _changed_tos(decoder, expression, node)
+    if tos is not None:
+        decoder.act({"tos": tos})
+        return
+    found = decoder.protocols.find(base, offset, bits)
+    if found is not None:
+        decoder.protocols.use(base, *found)
+        target = field_value(*found)
+    else:
+        target = raw_value(base, offset, bits)
+    decoder.act(mangle(target.json, use(decoder, node, target)))
+
+
+def _same_place(node: Node, base: int, offset: int, bits: int) -> bool:
+    return (
+        isinstance(node, Masked)
+        and isinstance(node.left, Packet)
+        and (node.left.base, node.left.offset, node.left.bits) == (base, offset, bits)
+    )
+
+
+def _changed_field(decoder: Decoder, base: int, offset: int, bits: int, node: Node) -> Value | None:
+    """The field whose bits are all that a read-modify-write replaces."""
+    if not _same_place(node, base, offset, bits):
+        return None
+    assert isinstance(node, Masked)
+    replaced = int.from_bytes(node.keep, "big") ^ ((1 << bits) - 1)
+    low, length = run_of_bits(replaced)
+    if not length or int.from_bytes(node.flip, "big") & ~replaced:
+        return None
+    found = decoder.protocols.find(base, offset + bits - low - length, length)
+    if found is None:
+        return None
+    decoder.protocols.use(base, *found)
+    value = field_value(*found)
+    value.shift = low
+    return value
+
+
+def _changed_tos(decoder: Decoder, expression: Any, node: Node) -> dict[str, int] | None:
+    """The AND mask and XOR value of a change to the TOS or traffic class byte, as ``tos`` writes it."""
+    if not _same_place(node, NETWORK, 0, 16) or expression.base != NETWORK or expression.offset:
+        return None
+    assert isinstance(node, Masked)
+    keep, flip = int.from_bytes(node.keep, "big"), int.from_bytes(node.flip, "big")
+    network = decoder.protocols.known.get(NETWORK)
+    if network == "ip" and (expression.csum_type, expression.csum_offset) == (uapi.NFT_PAYLOAD_CSUM_INET, 10):
+        shift = 0
+    elif network == "ip6" and not expression.csum_type:
+        shift = 4
+    else:
+        return None
+    byte = 0xFF << shift
+    if keep | byte != 0xFFFF or flip & ~byte:
+        return None
+    return {"and": keep >> shift & 0xFF, "xor": flip >> shift}
