@@ -20,7 +20,7 @@ from ..document.flat import lower
 from ..errors import DocumentError
 from ..nftables.expressions import Slot, Trace, encode_list
 from ..nftables.statements import compile_rule
-from ..nftables.statements.sets import SetContent
+from ..nftables.sets import SetContent
 from ..nftables.traced import TracedNumber, TracedText
 from .userdata import comment_userdata
 

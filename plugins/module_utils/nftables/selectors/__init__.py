@@ -16,6 +16,7 @@ from .. import uapi
 from ..headers import EXTHDRS, HEADERS, IP_OPTIONS, SCTP_CHUNKS, TCP_OPTIONS, dccp_option
 from . import conntrack, environment, meta
 from .base import INTEGER, Concatenation, Masked, Selector, Shifted
+from .constants import number_of
 from .exthdr import Exthdr
 from .payload import BASES, Payload
 
@@ -285,7 +286,7 @@ def _binary(symbol: str) -> Callable[[Any, Context], Selector]:
         operands = _operands(value)
         left = build(operands[0], context)
         for one in operands[1:]:
-            number = context.number(left, one)
+            number = number_of(left, one)
             left = _masked(left, symbol, number)
         return left
 

@@ -15,10 +15,12 @@ from typing import Any, Callable
 from ...errors import DocumentError, nearest
 from ..expressions import Expression
 from ..selectors.program import Program
+from ..sets import SetContent
+from ..stateful import STATEFUL
+from ..verdicts import PLAIN, TO_CHAIN
 from . import actions, dynamic, mangle, match, nat, stateful, verdicts
 from .context import Context
 from .merge import merge_payloads
-from .sets import SetContent
 
 
 def _verdict(name: str) -> Callable[[Any, Context], None]:
@@ -31,11 +33,11 @@ def _nat(kind: str) -> Callable[[Any, Context], None]:
 
 STATEMENTS: dict[str, Callable[[Any, Context], None]] = {
     "match": match.compile_match,
-    **{name: _verdict(name) for name in (*verdicts.PLAIN, *verdicts.TO_CHAIN)},
+    **{name: _verdict(name) for name in (*PLAIN, *TO_CHAIN)},
     "vmap": verdicts.compile_vmap,
     "mangle": mangle.compile_mangle,
     "tos": mangle.compile_tos,
-    **{name: stateful.stateful(name) for name in stateful.STATEFUL},
+    **{name: stateful.stateful(name) for name in STATEFUL},
     **{
         name: stateful.named_only(name)
         for name in ("ct helper", "ct timeout", "ct expectation", "secmark", "tunnel")

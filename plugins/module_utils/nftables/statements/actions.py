@@ -12,11 +12,12 @@ from .. import uapi
 from ..datatypes import TYPES, DatatypeError
 from ..expressions import Expression, actions
 from ..headers import HEADERS
+from ..parameters import checked, choice, whole
 from ..selectors.base import Selector
 from ..selectors.meta import Meta
 from ..selectors.program import Program, wire_register
 from .context import Context, Step
-from .stateful import Plain, checked, choice, whole
+from .stateful import Plain
 from .values import Value, build_value
 
 #: syslog(3) levels, and audit (NFT_LOGLEVEL_AUDIT)
@@ -185,7 +186,10 @@ def compile_dup(value: Any, context: Context) -> None:
     """Append ``{"dup": value}``."""
     mapping = checked(value, ("addr", "dev"))
     operands: list[tuple[str, Value]] = []
-    if "addr" in mapping:
+    if context.family == "netdev" and "dev" not in mapping:
+        # the only target there is a device, and libnftables calls it the address
+        operands.append(("sreg_dev", build_value(mapping.get("addr"), DEVICE, context)))
+    elif "addr" in mapping:
         family = address_family_of(mapping, context) or "ip"
         operands.append(("sreg_addr", build_value(mapping["addr"], ADDRESS[family], context)))
     if "dev" in mapping:

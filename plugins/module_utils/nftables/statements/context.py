@@ -14,13 +14,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...errors import DocumentError
-from ..datatypes import DatatypeError
-from ..expressions import Slot
 from ..headers import BY_ETHER_TYPE, BY_PROTOCOL, HEADERS, NEXT_BY_META, Field, Header
 from ..selectors.base import Selector
+from ..selectors.constants import number_of
 from ..selectors.meta import Meta
 from ..selectors.payload import BASES, Payload
 from ..selectors.program import Program
+from ..sets import SetContent
 
 _ETHERNET = 1  # ARPHRD_ETHER (linux/if_arp.h)
 _NFPROTO = {"ip": 2, "ip6": 10}  # NFPROTO_IPV4, NFPROTO_IPV6 (linux/netfilter.h)
@@ -47,7 +47,7 @@ class Context:
     declared ones by name.
     """
 
-    def __init__(self, family: str, sets: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, family: str, sets: Mapping[str, SetContent] | None = None) -> None:
         self.family = family
         self.sets = sets or {}
         self.link: str | None = "ether" if family == "bridge" else None
@@ -56,7 +56,7 @@ class Context:
         self.vlan_bits = 0
         self.icmp_types: frozenset[int] = frozenset()
         self.steps: list[Step] = []
-        self.anonymous: list[Any] = []
+        self.anonymous: list[SetContent] = []
 
     # -- protocols
 
@@ -190,32 +190,4 @@ class Context:
             and selector.header in ("icmp", "icmpv6")
         ):
             items = values if isinstance(values, list) else [values]
-            self.icmp_types = frozenset(self.number(selector, one) for one in items)
-
-    # -- constants
-
-    def number(self, selector: Selector, value: Any) -> int:
-        """The integer of a constant JSON expression, by the selector's data type."""
-        if isinstance(value, list):
-            return _joined([self.number(selector, one) for one in value], "|")
-        if isinstance(value, dict) and len(value) == 1:
-            ((symbol, operands),) = value.items()
-            if symbol in ("|", "&", "^") and isinstance(operands, list):
-                return _joined([self.number(selector, one) for one in operands], symbol)
-        try:
-            return selector.datatype.number_of(value, selector.bits)
-        except DatatypeError as error:
-            raise DocumentError(error.message, found=value, allowed=error.allowed, cure=error.cure) from None
-
-    def packed(self, selector: Selector, value: Any) -> bytes:
-        """A constant as the bytes it has in the selector's register; traced if its value is."""
-        data = selector.pack(self.number(selector, value))
-        source = getattr(value, "source", None)
-        return data if source is None else Slot(data, source)
-
-
-def _joined(numbers: list[int], symbol: str) -> int:
-    result = numbers[0] if numbers else 0
-    for one in numbers[1:]:
-        result = result | one if symbol == "|" else result & one if symbol == "&" else result ^ one
-    return result
+            self.icmp_types = frozenset(number_of(selector, one) for one in items)

@@ -10,10 +10,11 @@ from typing import Any
 from ...errors import DocumentError
 from .. import uapi
 from ..expressions.state import Dynset
+from ..parameters import checked, choice
 from ..selectors import build
 from ..selectors.program import Program, wire_register
+from ..stateful import STATEFUL
 from .context import Context, Step
-from .stateful import STATEFUL, checked, choice
 from .values import Value
 
 OPERATIONS = {
@@ -56,7 +57,7 @@ def compile_map(value: Any, context: Context) -> None:
     mapping = checked(value, ("op", "elem", "data", "map", "stmt"))
     dynset, key = _update(mapping, "map", context)
     declared = context.sets.get(dynset.set)
-    target = getattr(declared, "data_selector", None)
+    target = declared.data if declared is not None else None
     if target is not None:
         data: Value = build_value(mapping.get("data"), target, context)
     else:

@@ -13,11 +13,11 @@ from ..datatypes import interface_prefix
 from ..expressions.registers import Cmp, Lookup, Range
 from ..selectors import build
 from ..selectors.base import Concatenation, Selector, append_conversion, append_mask, pack_number
+from ..selectors.constants import is_wildcard, number_of, packed, prefix_numbers, range_numbers
 from ..selectors.environment import Fib
 from ..selectors.payload import Payload
 from ..selectors.program import Program, wire_register
 from .context import Context, Step
-from .operands import is_wildcard, prefix_numbers, range_numbers
 from .sets import anonymous_set, declared_set
 
 OPERATORS = {
@@ -193,7 +193,7 @@ def _compile_right(selector: Selector, op: str, right: Any, context: Context) ->
     elif isinstance(right, dict) and "prefix" in right:
         _compile_prefix(selector, op, right["prefix"], context)
     elif isinstance(right, dict) and "range" in right:
-        low, high = range_numbers(selector, right["range"], context)
+        low, high = range_numbers(selector, right["range"])
         width = selector.width
         steps.append(
             RangeRelation(
@@ -204,22 +204,22 @@ def _compile_right(selector: Selector, op: str, right: Any, context: Context) ->
             )
         )
     elif selector.datatype.bitmask and op in ("in", "!"):
-        steps.append(FlagRelation(selector, op, context.number(selector, right)))
+        steps.append(FlagRelation(selector, op, number_of(selector, right)))
     elif is_wildcard(selector, right):
         raw = interface_prefix(right) or b""
         steps.append(PrefixRelation(selector, op, raw.ljust(16, b"\0"), len(raw) * 8))
     elif op in _ORDERED:
-        number = context.number(selector, right)
+        number = number_of(selector, right)
         steps.append(Relation(selector, op, pack_number(number << selector.shift, selector.width, "big")))
     else:
-        data = context.packed(selector, right)
+        data = packed(selector, right)
         steps.append(Relation(selector, op, data))
         if op in ("==", "in"):
-            context.learn(selector, context.number(selector, right))
+            context.learn(selector, number_of(selector, right))
 
 
 def _compile_prefix(selector: Selector, op: str, prefix: Any, context: Context) -> None:
-    number, length = prefix_numbers(selector, prefix, context)
+    number, length = prefix_numbers(selector, prefix)
     data = selector.pack(number)
     source = getattr(prefix["addr"], "source", None)
     if source is not None:

@@ -10,12 +10,12 @@ from typing import Any
 from ...errors import DocumentError
 from .. import uapi
 from ..expressions import actions as kernel
+from ..parameters import checked, choice
 from ..selectors.base import Concatenation
+from ..selectors.constants import prefix_numbers, range_numbers
 from ..selectors.program import Program, wire_register
 from .actions import ADDRESS, NFPROTO, PORT, Registers, address_family_of
 from .context import Context
-from .operands import prefix_numbers, range_numbers
-from .stateful import checked, choice
 from .values import Constant, Value, build_map, build_value
 
 #: NF_NAT_RANGE_* (linux/netfilter/nf_nat.h)
@@ -125,7 +125,7 @@ def _maps_to_port(value: Any, context: Context, said: bool) -> bool:
     data = value.get("data") if isinstance(value, dict) else None
     if isinstance(data, str):
         declared = context.sets.get(data[1:])
-        return bool(declared is not None and declared.data_fields)
+        return declared is not None and isinstance(declared.data, Concatenation)
     pairs = data.get("set") if isinstance(data, dict) else data
     if not isinstance(pairs, list) or not pairs or not isinstance(pairs[0], list):
         return False
@@ -134,10 +134,10 @@ def _maps_to_port(value: Any, context: Context, said: bool) -> bool:
 
 def _bounds(name: str, value: Any, target: Any, context: Context) -> list[tuple[str, Value]]:
     if isinstance(value, dict) and "range" in value:
-        low, high = range_numbers(target, value["range"], context)
+        low, high = range_numbers(target, value["range"])
         return [(name + "_min", Constant(target.pack(low))), (name + "_max", Constant(target.pack(high)))]
     if isinstance(value, dict) and "prefix" in value:
-        low, length = prefix_numbers(target, value["prefix"], context)
+        low, length = prefix_numbers(target, value["prefix"])
         high = low | ((1 << (target.bits - length)) - 1)
         return [(name + "_min", Constant(target.pack(low))), (name + "_max", Constant(target.pack(high)))]
     return [(name + "_min", build_value(value, target, context))]

@@ -12,6 +12,7 @@ from .. import uapi
 from ..expressions.registers import Immediate, Lookup
 from ..selectors import build, is_selector
 from ..selectors.base import Concatenation, Selector, append_conversion, append_shift
+from ..selectors.constants import packed
 from ..selectors.program import Program, wire_register
 from .context import Context
 from .sets import anonymous_map, declared_set
@@ -93,7 +94,7 @@ def build_value(value: Any, target: Selector, context: Context) -> Value:
         return build_map(value["map"], target, context)
     if is_selector(value):
         return Loaded(build(value, context), target.byteorder)
-    return Constant(context.packed(target, value))
+    return Constant(packed(target, value))
 
 
 def build_map(value: Any, target: Selector | str, context: Context, object_type: int | None = None) -> Mapped:

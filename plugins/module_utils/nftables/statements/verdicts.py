@@ -13,26 +13,10 @@ from ..expressions import Verdict
 from ..expressions.registers import Immediate, Lookup
 from ..selectors import build
 from ..selectors.program import Program, wire_register
+from ..verdicts import verdict_of
 from .context import Context, Step
 from .match import load_key
 from .sets import anonymous_map, declared_set
-
-PLAIN = ("accept", "drop", "continue", "return")
-TO_CHAIN = ("jump", "goto")
-
-
-def verdict_of(value: Any) -> Verdict:
-    """The verdict that ``{"accept": null}``, ``{"jump": {"target": "chain"}}`` and the like stand for."""
-    if isinstance(value, dict) and len(value) == 1:
-        ((name, inner),) = value.items()
-        if name in PLAIN:
-            return Verdict(name)
-        if name in TO_CHAIN:
-            target = inner.get("target") if isinstance(inner, dict) else None
-            if not isinstance(target, str) or not target:
-                raise DocumentError("no target chain", place=name, found=inner, allowed='{"target": "chain"}')
-            return Verdict(name, target)
-    raise DocumentError("not a verdict", found=value, allowed=", ".join(PLAIN + TO_CHAIN))
 
 
 class VerdictStep(Step):

@@ -1,0 +1,264 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Set elements: from JSON to the payloads that the kernel takes and dumps.
+
+An interval set holds the points where membership changes: each first value, and
+each first value behind an interval, flagged NFT_SET_ELEM_INTERVAL_END. A
+concatenation with intervals gives both ends in one element (KEY and KEY_END).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ...errors import DocumentError
+from ...netlink.attributes import BE64, attribute
+from .. import uapi
+from ..datatypes import interface_prefix, milliseconds_of
+from ..expressions.codecs import DATA
+from ..parameters import checked
+from ..selectors.base import Concatenation, Selector, pack_number
+from ..selectors.constants import is_wildcard, number_of, prefix_numbers, range_numbers
+from ..stateful import STATEFUL
+from ..verdicts import verdict_of
+from .content import VERDICT_TYPE, SetContent
+
+_END = attribute(uapi.NFTA_SET_ELEM_FLAGS, uapi.NFT_SET_ELEM_INTERVAL_END.to_bytes(4, "big"))
+_CATCHALL = attribute(uapi.NFTA_SET_ELEM_FLAGS, uapi.NFT_SET_ELEM_CATCHALL.to_bytes(4, "big"))
+# user data of elements (libnftnl/udata.h): nft marks an interval up to the last value as open
+_COMMENT = 0  # NFTNL_UDATA_SET_ELEM_COMMENT
+_FLAGS = 1  # NFTNL_UDATA_SET_ELEM_FLAGS
+_INTERVAL_OPEN = 1  # NFTNL_SET_ELEM_F_INTERVAL_OPEN
+
+
+class _Element:
+    """One element: ``parts`` of (low, high), one a concatenated part; ``wide`` if any is an interval.
+
+    ``data`` is its data attribute, ``rest`` what follows the flags: timeout and such.
+    """
+
+    __slots__ = ("catchall", "comment", "data", "expressions", "parts", "timeout", "wide")
+
+    def __init__(self) -> None:
+        self.parts: list[tuple[int, int]] = []
+        self.wide = False
+        self.catchall = False
+        self.data = b""
+        self.expressions: list[bytes] = []
+        self.timeout = 0
+        self.comment = ""
+
+    def payload(self, head: bytes, flags: bytes = b"", opened: bool = False) -> bytes:
+        """The attributes in the kernel's order behind the key's."""
+        parts = [head, self.data]
+        if len(self.expressions) == 1:
+            parts.append(attribute(uapi.NFTA_SET_ELEM_EXPR, self.expressions[0]))
+        elif self.expressions:
+            listed = b"".join(attribute(uapi.NFTA_LIST_ELEM, one) for one in self.expressions)
+            parts.append(attribute(uapi.NFTA_SET_ELEM_EXPRESSIONS, listed))
+        parts.append(flags)
+        if self.timeout:
+            parts.append(attribute(uapi.NFTA_SET_ELEM_TIMEOUT, BE64.pack(self.timeout)))
+        userdata = b""
+        if self.comment:
+            text = self.comment.encode("utf-8", "surrogateescape") + b"\0"
+            userdata += bytes((_COMMENT, len(text))) + text
+        if opened:
+            userdata += bytes((_FLAGS, 4)) + pack_number(_INTERVAL_OPEN, 32, "host")
+        if userdata:
+            parts.append(attribute(uapi.NFTA_SET_ELEM_USERDATA, userdata))
+        return b"".join(parts)
+
+
+def fill(content: SetContent, items: Any, merge: bool) -> None:
+    """Give the set its elements: JSON keys, or for maps lists of a key and its value.
+
+    ``merge`` joins intervals that touch or overlap. Marks the set an interval set
+    where an element needs it to be one and it is anonymous; else that is an error.
+    """
+    mapped = bool(content.flags & (uapi.NFT_SET_MAP | uapi.NFT_SET_OBJECT))
+    elements = []
+    for index, one in enumerate(items):
+        try:
+            elements.append(_mapped(content, one) if mapped else _element(content, one))
+        except DocumentError as error:
+            raise error.at("[%d]" % index) from None
+    _encode(content, elements, merge)
+
+
+def _mapped(content: SetContent, pair: Any) -> _Element:
+    if not isinstance(pair, list) or len(pair) != 2:
+        raise DocumentError("not a key and its value", found=pair, allowed="a list of two")
+    element = _element(content, pair[0])
+    element.data = _data(content, pair[1])
+    return element
+
+
+def _element(content: SetContent, value: Any) -> _Element:
+    element = _Element()
+    if isinstance(value, dict) and "elem" in value:
+        value = _options(element, value["elem"])
+    if value == "*":
+        element.catchall = True
+        return element
+    key = content.key
+    if isinstance(key, Concatenation):
+        items = value.get("concat") if isinstance(value, dict) else None
+        if not isinstance(items, list) or len(items) != len(key.parts):
+            raise DocumentError(
+                "not a concatenation of %d parts" % len(key.parts), found=value, allowed='{"concat": [...]}'
+            )
+        bounds = [_bounds(part, one) for part, one in zip(key.parts, items)]
+    else:
+        bounds = [_bounds(key, value)]
+    element.parts = [one[:2] for one in bounds]
+    element.wide = any(one[2] for one in bounds)
+    return element
+
+
+def _options(element: _Element, value: Any) -> Any:
+    """Take an element's timeout, comment and expressions; what is left is its key."""
+    mapping = checked(value, ("val", "timeout", "expires", "comment", *STATEFUL))
+    if "val" not in mapping:
+        raise DocumentError("an element without a value", found=value, allowed='"val"')
+    if "timeout" in mapping:
+        timeout = milliseconds_of(str(mapping["timeout"]))
+        if timeout is None:
+            raise DocumentError(
+                "not a time", place="timeout", found=mapping["timeout"], allowed="seconds, or like 1h30m"
+            )
+        element.timeout = timeout
+    if "comment" in mapping:
+        element.comment = str(mapping["comment"])
+    for name, build in STATEFUL.items():
+        if name in mapping:
+            element.expressions.append(build(mapping[name]).encode()[4:])
+    return mapping["val"]
+
+
+def _bounds(selector: Selector, value: Any) -> tuple[int, int, bool]:
+    """(low, high, written as an interval) of one key part, shifted as in the register."""
+    if isinstance(value, dict) and "prefix" in value:
+        low, length = prefix_numbers(selector, value["prefix"])
+        high, wide = low | ((1 << (selector.bits - length)) - 1), True
+    elif isinstance(value, dict) and "range" in value:
+        low, high = range_numbers(selector, value["range"])
+        wide = True
+    elif is_wildcard(selector, value):
+        raw = interface_prefix(value) or b""
+        low = int.from_bytes(raw.ljust(16, b"\0"), "big")
+        high, wide = low | ((1 << (128 - len(raw) * 8)) - 1), True
+    else:
+        low = high = number_of(selector, value)
+        wide = False
+    return low << selector.shift, high << selector.shift, wide
+
+
+def _data(content: SetContent, value: Any) -> bytes:
+    """The element attribute of a map's value."""
+    if content.flags & uapi.NFT_SET_OBJECT:
+        if not isinstance(value, str):
+            raise DocumentError("not an object's name", found=value)
+        return attribute(uapi.NFTA_SET_ELEM_OBJREF, value.encode() + b"\0")
+    if content.data_type == VERDICT_TYPE:
+        return attribute(uapi.NFTA_SET_ELEM_DATA, DATA.pack(verdict_of(value)))
+    target = content.data
+    assert target is not None
+    if isinstance(target, Concatenation):
+        items = value.get("concat") if isinstance(value, dict) else None
+        if not isinstance(items, list) or len(items) != len(target.parts):
+            raise DocumentError("not a concatenation of %d parts" % len(target.parts), found=value)
+        packed = b"".join(_padded(part.pack(number_of(part, one))) for part, one in zip(target.parts, items))
+        return attribute(uapi.NFTA_SET_ELEM_DATA, DATA.pack(packed))
+    low, high, wide = _bounds(target, value)
+    packed = pack_number(low, target.width, target.byteorder)
+    if wide:
+        content.widen_data()
+    if content.data_interval:
+        packed += pack_number(high, target.width, target.byteorder)
+    return attribute(uapi.NFTA_SET_ELEM_DATA, DATA.pack(packed))
+
+
+def _padded(data: bytes) -> bytes:
+    return data + b"\0" * (-len(data) % 4)
+
+
+def _encode(content: SetContent, elements: list[_Element], merge: bool) -> None:
+    key = content.key
+    plain = [element for element in elements if not element.catchall]
+    wide = content.interval or any(element.wide for element in plain)
+    if wide and not content.interval:
+        if not content.flags & uapi.NFT_SET_ANONYMOUS:
+            raise DocumentError("a set of single values holds a range", cure="add flags: [interval]")
+        content.flags |= uapi.NFT_SET_INTERVAL
+    if wide and isinstance(key, Concatenation):
+        content.flags |= uapi.NFT_SET_CONCAT
+    result = [element.payload(b"", _CATCHALL) for element in elements if element.catchall]
+    if isinstance(key, Concatenation):
+        result += _unique(_concatenated(key, element, wide) for element in plain)
+    elif wide:
+        result += _intervals(key, plain, merge)
+    else:
+        result += _unique(
+            element.payload(_key(pack_number(element.parts[0][0], key.width, key.byteorder)))
+            for element in plain
+        )
+    content.elements = result
+
+
+def _unique(elements: Iterable[bytes]) -> list[bytes]:
+    return list(dict.fromkeys(elements))
+
+
+def _key(data: bytes, kind: int = uapi.NFTA_SET_ELEM_KEY) -> bytes:
+    return attribute(kind, DATA.pack(data))
+
+
+def _concatenated(key: Concatenation, element: _Element, wide: bool) -> bytes:
+    ends = [
+        b"".join(
+            _padded(pack_number(bounds[end], part.width, part.byteorder))
+            for bounds, part in zip(element.parts, key.parts)
+        )
+        for end in (0, 1)
+    ]
+    head = _key(ends[0])
+    if wide:
+        head += _key(ends[1], uapi.NFTA_SET_ELEM_KEY_END)
+    return element.payload(head)
+
+
+def _intervals(key: Selector, elements: list[_Element], merge: bool) -> list[bytes]:
+    """The points of intervals. Overlapping ones that may not be merged are an error."""
+    top = (1 << key.width) - 1
+    joined: list[tuple[int, int, _Element]] = []
+    for element in sorted(elements, key=lambda one: one.parts[0]):
+        low, high = element.parts[0]
+        if joined and low <= joined[-1][1]:
+            if (low, high) == joined[-1][:2] and element.data == joined[-1][2].data:
+                continue
+            if not merge:
+                raise DocumentError(
+                    "intervals overlap",
+                    found=key.datatype.text_of(low >> key.shift),
+                    cure="leave one out, or add auto_merge: true to the set",
+                )
+            joined[-1] = (joined[-1][0], max(high, joined[-1][1]), joined[-1][2])
+        elif joined and merge and low == joined[-1][1] + 1:
+            joined[-1] = (joined[-1][0], high, joined[-1][2])
+        else:
+            joined.append((low, high, element))
+    points = []
+    if joined and joined[0][0] > 0:
+        points.append(_point(key, 0) + _END)
+    for low, high, element in joined:
+        points.append(element.payload(_point(key, low), opened=high == top and low != high))
+        if high < top:
+            points.append(_point(key, high + 1) + _END)
+    return points
+
+
+def _point(key: Selector, number: int) -> bytes:
+    return _key(pack_number(number, key.width, "big"))
