@@ -42,14 +42,17 @@ def set_view(table: KernelTable) -> Callable[[str], SetView | None]:
         if found is None:
             return None
         return SetView(
-            key_type=found.key_type,
-            key_length=found.key_length,
-            flags=found.flags,
-            data_type=found.data_type,
-            data_length=found.data_length,
-            object_type=found.object_type,
-            elements=found.elements or [],
-            userdata=found.userdata,
+            found.name,
+            found.flags,
+            found.key_type,
+            found.key_length,
+            found.data_type,
+            found.data_length,
+            found.object_type,
+            found.fields,
+            found.elements,
+            found.size,
+            found.userdata,
         )
 
     return find

@@ -65,6 +65,15 @@ def unpack_number(data: bytes, byteorder: str) -> int:
     return int.from_bytes(data, "big" if byteorder == "big" else sys.byteorder)
 
 
+class Typed(Selector):
+    """A place of a data type that is no selector: a set's key, an operand's type."""
+
+    def __init__(self, datatype: str, bits: int = 0, byteorder: str = "") -> None:
+        self.datatype = TYPES[datatype]
+        self.bits = bits or self.datatype.bits
+        self.byteorder = byteorder or self.datatype.byteorder
+
+
 class Masked(Selector):
     """``(left & mask) ^ xor``: what ``&``, ``|`` and ``^`` with constants come to."""
 

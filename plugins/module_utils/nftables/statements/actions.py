@@ -13,7 +13,7 @@ from ..datatypes import TYPES, DatatypeError
 from ..expressions import Expression, actions
 from ..headers import HEADERS
 from ..parameters import checked, choice, whole
-from ..selectors.base import Selector
+from ..selectors.base import Typed
 from ..selectors.meta import Meta
 from ..selectors.program import Program, wire_register
 from .context import Context, Step
@@ -147,15 +147,6 @@ class Registers(Step):
             value.load(program, register)
             setattr(self.expression, name, wire_register(register))
         program.add(self.expression)
-
-
-class Typed(Selector):
-    """A place of a data type that is no selector: where to, not where from."""
-
-    def __init__(self, datatype: str, bits: int, byteorder: str = "big") -> None:
-        self.datatype = TYPES[datatype]
-        self.bits = bits
-        self.byteorder = byteorder
 
 
 ADDRESS = {"ip": Typed("ipv4_addr", 32), "ip6": Typed("ipv6_addr", 128)}
