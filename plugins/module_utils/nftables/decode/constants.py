@@ -88,4 +88,11 @@ def interval(datatype: DataType, low: int, high: int, bits: int) -> Any:
         length = prefix_length(low, high, bits)
         if length is not None:
             return prefix(datatype, low, length)
+    return bounds(datatype, low, high)
+
+
+def bounds(datatype: DataType, low: int, high: int) -> dict[str, Any]:
+    """A range; nft numbers protocols in it that it names elsewhere."""
+    if datatype.name == "inet_proto":
+        return {"range": [low, high]}
     return {"range": [scalar(datatype, low), scalar(datatype, high)]}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .. import uapi
 from . import constants
 from .loads import ct_node, meta_node
-from .naming import field_value, name, raw_value, run_of_bits, searched_header, use
+from .naming import field_value, name, raw_value, run_of_bits, searched_field, searched_header, use
 from .nodes import Constant, Masked, Node, Packet, Searched, Value
 from .protocols import NETWORK
 
@@ -47,7 +47,7 @@ def set_exthdr(expression: Any, decoder: Decoder) -> None:
         decoder.act({"reset": searched_header(node)})
         return
     source = decoder.read(expression.sreg)
-    target = name(decoder, node)
+    target = searched_field(node, node.offset, node.bits)
     decoder.act(mangle(target.json, use(decoder, source, target)))
 
 

@@ -69,8 +69,8 @@ def compare_range(expression: Any, decoder: Decoder) -> None:
 def add_range(decoder: Decoder, node: Node, op: str, low: bytes, high: bytes) -> None:
     """A match on a range."""
     value = name(decoder, node)
-    bounds = [constants.scalar(value.datatype, value.number(one)) for one in (low, high)]
-    decoder.add(match(value.json, op, {"range": bounds}))
+    right = constants.bounds(value.datatype, value.number(low), value.number(high))
+    decoder.add(match(value.json, op, right))
 
 
 def add_comparison(decoder: Decoder, node: Node, op: str, data: bytes) -> None:
@@ -132,11 +132,13 @@ def _compare_packet(decoder: Decoder, node: Packet, op: str, data: bytes) -> Non
 def _compare_masked(decoder: Decoder, node: Masked, op: str, data: bytes) -> bool:
     """Flags, prefixes, bit fields; False for a mask that must be shown as one."""
     left = node.left
-    if isinstance(left, Packet):
-        cut = bit_field(decoder, node)
-        if cut is not None:
-            decoder.add(match(cut.json, op, constants.exact(cut.datatype, cut.number(data))))
-            return True
+    if all(one == 0xFF for one in node.keep):
+        add_comparison(decoder, left, op, data)
+        return True
+    cut = bit_field(decoder, node)
+    if cut is not None:
+        decoder.add(match(cut.json, op, constants.exact(cut.datatype, cut.number(data))))
+        return True
     value = name(decoder, left)
     mask, number = value.number(node.keep), value.number(data)
     datatype = value.datatype

@@ -34,13 +34,13 @@ from .protocols import BASE_NAMES, NETWORK, TRANSPORT
 if TYPE_CHECKING:
     from .rule import Decoder
 
-#: by NFT_EXTHDR_OP_*: JSON name, headers, the base whose guard it makes needless
-_SEARCHED: dict[int, tuple[str, dict[str, Header], int]] = {
-    uapi.NFT_EXTHDR_OP_IPV6: ("exthdr", EXTHDRS, NETWORK),
-    uapi.NFT_EXTHDR_OP_TCPOPT: ("tcp option", TCP_OPTIONS, TRANSPORT),
-    uapi.NFT_EXTHDR_OP_IPV4: ("ip option", IP_OPTIONS, NETWORK),
-    uapi.NFT_EXTHDR_OP_SCTP: ("sctp chunk", SCTP_CHUNKS, -1),
-    uapi.NFT_EXTHDR_OP_DCCP: ("dccp option", {}, -1),
+#: by NFT_EXTHDR_OP_*: JSON name, headers, the header that the kernel makes sure of
+_SEARCHED: dict[int, tuple[str, dict[str, Header], str]] = {
+    uapi.NFT_EXTHDR_OP_IPV6: ("exthdr", EXTHDRS, "ip6"),
+    uapi.NFT_EXTHDR_OP_TCPOPT: ("tcp option", TCP_OPTIONS, "tcp"),
+    uapi.NFT_EXTHDR_OP_IPV4: ("ip option", IP_OPTIONS, "ip"),
+    uapi.NFT_EXTHDR_OP_SCTP: ("sctp chunk", SCTP_CHUNKS, ""),
+    uapi.NFT_EXTHDR_OP_DCCP: ("dccp option", {}, ""),
 }
 _ADDRESSES = {"ip": "ipv4_addr", "ip6": "ipv6_addr"}
 
@@ -107,13 +107,13 @@ def _address(decoder: Decoder, node: Address) -> Value:
 
 
 def _searched(decoder: Decoder, node: Searched) -> Value:
-    return _searched_field(decoder, node, node.offset, node.bits)
+    decoder.protocols.drop_header(_SEARCHED[node.op][2])
+    return searched_field(node, node.offset, node.bits)
 
 
-def _searched_field(decoder: Decoder, node: Searched, offset: int, bits: int) -> Value:
-    word, headers, base = _SEARCHED[node.op]
-    if base >= 0:
-        decoder.protocols.drop(base)
+def searched_field(node: Searched, offset: int, bits: int) -> Value:
+    """A field of an extension header, option or chunk, or whether it is there."""
+    word, headers, _ = _SEARCHED[node.op]
     if node.op == uapi.NFT_EXTHDR_OP_DCCP:
         return Value({word: {"type": node.kind}}, TYPES["boolean"], 8, "big")
     matching = [one for one in headers.values() if one.number == node.kind]
@@ -218,7 +218,8 @@ def bit_field(decoder: Decoder, node: Masked) -> Value | None:
         headers = _SEARCHED[left.op][1].values() if left.op in _SEARCHED else ()
         if not any(one.number == left.kind and one.field_at(offset, length) for one in headers):
             return None
-        value = _searched_field(decoder, left, offset, length)
+        decoder.protocols.drop_header(_SEARCHED[left.op][2])
+        value = searched_field(left, offset, length)
     value.shift = low
     value.width = left.bits
     return value

@@ -155,7 +155,18 @@ class Value:
     ``shift`` bits from the right end. ``header`` and ``field`` name packet bytes.
     """
 
-    __slots__ = ("bits", "byteorder", "datatype", "field", "header", "json", "meta", "parts", "shift", "width")
+    __slots__ = (
+        "bits",
+        "byteorder",
+        "datatype",
+        "field",
+        "header",
+        "json",
+        "meta",
+        "parts",
+        "shift",
+        "width",
+    )
 
     def __init__(self, json: Any, datatype: DataType, bits: int, byteorder: str) -> None:
         self.json = json

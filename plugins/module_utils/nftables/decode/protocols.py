@@ -126,7 +126,7 @@ class Protocols:
     def learn_meta(self, key: str, number: int) -> None:
         """Note that a meta key has this value."""
         if key == "iiftype":
-            if self.family in ("inet", "netdev"):
+            if self.family != "bridge":
                 self.known[LINK] = NEXT_BY_META["iiftype"].get(number, "")
         elif key == "nfproto":
             if self.family in _LINKED:
@@ -174,6 +174,15 @@ class Protocols:
                     self.guards[one].dropped = True
                 del self.guards[one]
                 return
+
+    def drop_header(self, name: str) -> None:
+        """Leave out the match that makes sure of this very header."""
+        if not name:
+            return
+        base = BASE_NUMBERS[HEADERS[name].base]
+        guard = self.guards.get(base)
+        if guard is not None and self.known.get(base) == name and guard.base != base:
+            self.drop(base)
 
     def forget_guards(self) -> None:
         """A statement that does something stands between: what is before it must stay."""

@@ -54,9 +54,7 @@ _ACTIONS: dict[str, Callable[[Any, Any], None]] = {
 class Decoder:
     """The state between two expressions of a rule."""
 
-    def __init__(
-        self, family: str, sets: Callable[[str], SetView | None], written_out: bool = False
-    ) -> None:
+    def __init__(self, family: str, sets: Callable[[str], SetView | None], written_out: bool = False) -> None:
         self.family = family
         self.protocols = Protocols(family, written_out)
         self.statements: list[Statement] = []
@@ -137,9 +135,7 @@ class Decoder:
         """What a register holds; LookupError where nothing was put there."""
         return self._registers[register_index(number)]
 
-    def key(
-        self, number: int, length: int | None, joined: bool = False, stop: int | None = None
-    ) -> Node:
+    def key(self, number: int, length: int | None, joined: bool = False, stop: int | None = None) -> Node:
         """A register, or (``joined``) as many as fill ``length`` bytes, side by side.
 
         Where the length is not known, those that this statement has loaded, up to

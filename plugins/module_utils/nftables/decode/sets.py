@@ -10,7 +10,7 @@ from typing import Any
 
 from ...netlink.attributes import table, walk
 from .. import uapi
-from ..datatypes import BY_NUMBER, DataType
+from ..datatypes import BY_NUMBER
 from ..expressions import Verdict, decode_one
 from ..expressions.codecs import DATA
 from . import constants
@@ -23,8 +23,6 @@ _KEY_BYTEORDER = 0
 _DATA_BYTEORDER = 1
 _HOST_ORDER = 1  # nft's BYTEORDER_HOST_ENDIAN
 _COMMENT = 0  # NFTNL_UDATA_SET_ELEM_COMMENT
-#: a value of 64 bits or less that the kernel keeps in its own order
-_VERDICT_TYPES = (uapi.NFT_DATA_VERDICT,)
 
 
 class SetView:
@@ -93,6 +91,15 @@ class SetView:
             getattr(source, "userdata", b""),
         )
 
+    def data_value(self) -> Value:
+        """The type of a map's values."""
+        values = _typed(self.data_type or 0, self.data_length, (), _byteorder(self, _DATA_BYTEORDER))
+        if len(values) == 1:
+            return values[0]
+        joined = Value(None, INTEGER, 0, "big")
+        joined.parts = values
+        return joined
+
     @property
     def anonymous(self) -> bool:
         """Whether it belongs to a rule."""
@@ -115,7 +122,7 @@ def decode_elements(view: SetView, key: Value | None = None, data: Value | None 
     if not types:
         types = _typed(view.key_type, view.key_length, view.fields, _byteorder(view, _KEY_BYTEORDER))
     values = data.parts or [data] if data is not None else []
-    if not values and view.data_type is not None and view.data_type not in _VERDICT_TYPES:
+    if not values and view.data_type is not None and view.data_type != uapi.NFT_DATA_VERDICT:
         values = _typed(view.data_type, view.data_length, (), _byteorder(view, _DATA_BYTEORDER))
     entries = [_Entry(payload) for payload in view.elements]
     joined = len(types) > 1
@@ -123,7 +130,9 @@ def decode_elements(view: SetView, key: Value | None = None, data: Value | None 
         rows = _intervals(view, types[0], entries)
     else:
         rows = [(one, _key_json(types, one)) for one in entries if not one.catchall]
-        rows.sort(key=lambda row: _order(types, row[0].key))
+        if not view.interval:
+            rows.reverse()
+            rows.sort(key=lambda row: _order(types, row[0].key))
     rows += [(one, "*") for one in entries if one.catchall]
     is_map = bool(view.flags & (uapi.NFT_SET_MAP | uapi.NFT_SET_OBJECT))
     return [_row(one, shown, values, view, is_map) for one, shown in rows]
@@ -182,7 +191,7 @@ def _typed(number: int, length: int, fields: tuple[int, ...], byteorder: str | N
     for index, one in enumerate(types):
         bits = one.bits
         if len(types) == 1:
-            bits = length * 8
+            bits = bits if bits and length * 4 == bits else length * 8  # ranges of data take both ends
         elif not bits:
             bits = fields[index] * 8 if index < len(fields) else max(length * 8 - known, 8)
         order = byteorder if byteorder and not one.bits and len(types) == 1 else one.byteorder
@@ -191,12 +200,16 @@ def _typed(number: int, length: int, fields: tuple[int, ...], byteorder: str | N
 
 
 def _order(types: list[Value], data: bytes) -> int:
-    """What nft sorts by: a value's number, of texts and concatenations that of their bytes in host order."""
+    """What nft sorts by: a value's number, of texts and concatenations that of their bytes in host order.
+
+    Of flags the lowest one counts; where it is the same, the kernel's order is reversed.
+    """
     if len(types) > 1:
         return int.from_bytes(b"".join(_parts(types, data)), sys.byteorder)
     if constants.is_text(types[0].datatype):
         return int.from_bytes(data, sys.byteorder)
-    return types[0].number(data)
+    number = types[0].number(data)
+    return number & -number if types[0].datatype.bitmask else number
 
 
 def _parts(types: list[Value], data: bytes) -> list[bytes]:
@@ -295,7 +308,3 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
     """``{"accept": null}``, ``{"jump": {"target": "chain"}}``."""
     return {verdict.name: None if verdict.chain is None else {"target": verdict.chain}}
 
-
-def is_object_type(datatype: DataType) -> bool:
-    """Whether the type stands for a named object."""
-    return datatype.name == "string"

@@ -9,7 +9,7 @@ from typing import Any, Callable
 
 from .. import uapi
 from ..expressions import Expression
-from ..statements.stateful import BYTE_UNITS, PERIODS
+from ..stateful import BYTE_UNITS, PERIODS
 
 _PERIOD_NAMES = {seconds: name for name, seconds in PERIODS.items()}
 
