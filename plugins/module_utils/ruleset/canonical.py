@@ -78,13 +78,14 @@ def _blank(expressions: bytes) -> bytes:
             return expressions
         element = expressions[start:stop]
         if any(name in element[4:24] for name in _STATEFUL):
-            element = b"".join(_zeroed(one).encode() for one in decode_list(element))
+            element = b"".join(zeroed(one).encode() for one in decode_list(element))
         parts.append(element)
         start = stop
     return b"".join(parts)
 
 
-def _zeroed(expression: Expression) -> Expression:
+def zeroed(expression: Expression) -> Expression:
+    """The expression with zeroes where packets count, inner expressions too."""
     if not isinstance(expression, Opaque):
         for one in expression.attributes:
             if one.state and getattr(expression, one.name) is not None:
@@ -92,7 +93,7 @@ def _zeroed(expression: Expression) -> Expression:
         for name in ("expr", "expressions"):
             inner = expression.__dict__.get(name)
             for one_inner in inner if isinstance(inner, list) else [inner] if inner else []:
-                _zeroed(one_inner)
+                zeroed(one_inner)
     return expression
 
 
@@ -102,7 +103,7 @@ def _without_names(
     found = []
     decoded = decode_list(expressions)
     for expression in decoded:
-        _zeroed(expression)
+        zeroed(expression)
         name = expression.__dict__.get("set")
         if not isinstance(name, str) or not name.startswith("__"):
             continue

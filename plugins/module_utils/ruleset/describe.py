@@ -12,9 +12,13 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from ..nftables import uapi
-from ..nftables.decode import SetView, decode_rule
+from ..nftables.datatypes import BY_NUMBER
+from ..nftables.declared.objects import decode_object
+from ..nftables.decode import SetView, decode_elements, decode_rule
 from ..nftables.expressions import decode_list
-from ..nftables.render import render_chain, render_rule
+from ..nftables.render import render_chain, render_elements, render_object, render_rule
+from ..nftables.sets import SetContent
+from ..nftables.statements.stateful import OBJECT_TYPES
 from .desired import (
     FAMILY_NAMES,
     HOOK_NAMES,
@@ -23,15 +27,17 @@ from .desired import (
     DesiredTable,
     rule_statements,
 )
-from .kernel import KernelChain, KernelRule, KernelTable
-from .plan import ChainPlan, Kept, Plan, TablePlan
+from .kernel import KernelChain, KernelObject, KernelRule, KernelSet, KernelTable
 from .rules import DesiredRule
+from .steps import ChainPlan, Kept, ObjectPlan, Plan, SetPlan, TablePlan
 from .userdata import comment_of
 
 #: rules shown around a difference
 _CONTEXT = 3
 
 Change = dict[str, Any]
+
+OBJECT_NAMES = {number: name for name, number in OBJECT_TYPES.items()}
 
 
 def set_view(table: KernelTable) -> Callable[[str], SetView | None]:
@@ -129,6 +135,19 @@ def differences(plan: Plan) -> list[dict[str, str]]:
 def _table_texts(table: TablePlan) -> tuple[str, str]:
     before: list[str] = []
     after: list[str] = []
+    for one in table.objects:
+        if one.changed:
+            before += _kernel_object_lines(one)
+            after += _desired_object_lines(one)
+    for content in table.sets:
+        if content.changed:
+            old, new = _set_texts(table, content)
+            before += old
+            after += new
+    for flowtable in table.flowtables:
+        if flowtable.changed:
+            before += ["\tflowtable %s" % flowtable.name] if flowtable.kernel else []
+            after += ["\tflowtable %s" % flowtable.name] if flowtable.action != "remove" else []
     for chain in table.chains:
         if not chain.changed:
             note = "\t# chain %s: %s unchanged" % (chain.name, _count(len(chain.entries)))
@@ -141,6 +160,142 @@ def _table_texts(table: TablePlan) -> tuple[str, str]:
     return _wrap(table, before, table.kernel is not None), _wrap(
         table, after, table.action not in ("remove", "none")
     )
+
+
+def kernel_object_json(held: KernelObject) -> dict[str, Any]:
+    """A dumped object as libnftables JSON lists it: ``{"counter": {"name": …}}``."""
+    body: dict[str, Any] = {"name": held.name}
+    comment = comment_of(held.userdata)
+    if comment:
+        body["comment"] = comment
+    body.update(decode_object(held.kind, held.data))
+    return {OBJECT_NAMES.get(held.kind, "object %d" % held.kind): body}
+
+
+def _kernel_object_lines(one: ObjectPlan) -> list[str]:
+    if one.kernel is None:
+        return []
+    return ["\t" + line for line in render_object(kernel_object_json(one.kernel))]
+
+
+def _desired_object_lines(one: ObjectPlan) -> list[str]:
+    if one.desired is None or one.action == "remove":
+        return []
+    body: dict[str, Any] = {"name": one.name}
+    if one.desired.comment:
+        body["comment"] = one.desired.comment
+    body.update(decode_object(one.kind, one.desired.data))
+    return ["\t" + line for line in render_object({one.desired.type: body})]
+
+
+def _view(held: KernelSet | None, desired: SetContent | None, elements: list[bytes]) -> SetView:
+    """A set for the decoder with these elements only."""
+    if held is not None:
+        return SetView(
+            held.name,
+            held.flags,
+            held.key_type,
+            held.key_length,
+            held.data_type,
+            held.data_length,
+            held.object_type,
+            held.fields,
+            elements,
+            held.size,
+            held.userdata,
+        )
+    assert desired is not None
+    return SetView(
+        desired.name,
+        desired.flags,
+        desired.key_type,
+        desired.key_length,
+        desired.data_type,
+        desired.data_length,
+        desired.object_type or 0,
+        tuple(desired.fields) if desired.interval else (),
+        elements,
+        desired.size,
+        desired.userdata(),
+    )
+
+
+def element_texts(view: SetView) -> list[str]:
+    """The elements of a set in nft syntax, one text each."""
+    data: str | None = None
+    if view.flags & uapi.NFT_SET_OBJECT:
+        data = OBJECT_NAMES.get(view.object_type, "counter")
+    elif view.flags & uapi.NFT_SET_MAP:
+        data = "verdict" if view.data_type == uapi.NFT_DATA_VERDICT else _type_names(view.data_type or 0)
+    return render_elements(decode_elements(view), _type_names(view.key_type), data)
+
+
+def _set_texts(table: TablePlan, one: SetPlan) -> tuple[list[str], list[str]]:
+    held = one.kernel.elements or [] if one.kernel is not None else []
+    word = "map" if _is_map(one) else "set"
+    head = "\t%s %s {" % (word, one.name)
+    gone = one.remove if one.action == "keep" else held
+    old = ["\t\t" + text for text in element_texts(_view(one.kernel, one.desired, gone))] if gone else []
+    come = one.add
+    new = (
+        [
+            "\t\t" + text
+            for text in element_texts(_view(None if one.desired else one.kernel, one.desired, come))
+        ]
+        if come
+        else []
+    )
+    if one.action == "keep":
+        stay = "\t\t# %s elements unchanged" % format(len(held) - len(gone), ",")
+        return [head, stay, *old, "\t}"], [head, stay, *new, "\t}"]
+    before = [head, *_property_lines(one.kernel), *old, "\t}"] if one.kernel is not None else []
+    after = [head, *_property_lines(one.desired), *new, "\t}"] if one.action != "remove" else []
+    return before, after
+
+
+def _is_map(one: SetPlan) -> bool:
+    flags = (
+        one.desired.flags if one.desired is not None else one.kernel.flags if one.kernel is not None else 0
+    )
+    return bool(flags & (uapi.NFT_SET_MAP | uapi.NFT_SET_OBJECT))
+
+
+_SET_FLAGS = {
+    "constant": uapi.NFT_SET_CONSTANT,
+    "interval": uapi.NFT_SET_INTERVAL,
+    "timeout": uapi.NFT_SET_TIMEOUT,
+    "dynamic": uapi.NFT_SET_EVAL,
+}
+
+
+def _property_lines(content: KernelSet | SetContent | None) -> list[str]:
+    if content is None:
+        return []
+    kind = _type_names(content.key_type)
+    if content.data_type == uapi.NFT_DATA_VERDICT:
+        kind += " : verdict"
+    elif content.data_type is not None:
+        kind += " : " + _type_names(content.data_type)
+    elif content.object_type:
+        kind += " : " + OBJECT_NAMES.get(content.object_type, "object")
+    lines = ["\t\ttype %s" % kind]
+    flags = [name for name, bit in _SET_FLAGS.items() if content.flags & bit]
+    if flags:
+        lines.append("\t\tflags %s" % ",".join(flags))
+    if content.timeout:
+        lines.append("\t\ttimeout %gs" % (content.timeout / 1000))
+    if content.size:
+        lines.append("\t\tsize %d" % content.size)
+    return lines
+
+
+def _type_names(number: int) -> str:
+    names = []
+    while number:
+        known = BY_NUMBER.get(number & 0x3F)
+        names.append(known.name if known is not None else str(number & 0x3F))
+        number >>= 6
+    return " . ".join(reversed(names))
 
 
 def _wrap(table: TablePlan, lines: list[str], exists: bool) -> str:
@@ -228,8 +383,39 @@ def changes(plan: Plan) -> list[Change]:
         if table.flags is not None:
             state = "dormant" if table.flags & uapi.NFT_TABLE_F_DORMANT else "active"
             listed.append({"action": "change", "kind": "table", **base, "state": state})
+        for one in table.objects:
+            if one.changed:
+                word = OBJECT_NAMES.get(one.kind, "object")
+                listed.append({"action": _VERBS[one.action], "kind": word, **base, "name": one.name})
+        for flow in table.flowtables:
+            if flow.changed:
+                listed.append({"action": _VERBS[flow.action], "kind": "flowtable", **base, "name": flow.name})
+        for content in table.sets:
+            listed += _set_changes(content, base)
         for chain in table.chains:
             listed += _chain_changes(table, chain, base)
+    return listed
+
+
+_VERBS = {"create": "add", "remove": "remove", "recreate": "change"}
+
+#: changed elements listed one by one; beyond, their number alone
+_MOST_ELEMENTS = 1000
+
+
+def _set_changes(one: SetPlan, base: Change) -> list[Change]:
+    listed: list[Change] = []
+    where = {**base, "set": one.name}
+    if one.action != "keep":
+        listed.append({"action": _VERBS[one.action], "kind": "map" if _is_map(one) else "set", **where})
+        return listed
+    for verb, payloads in (("remove", one.remove), ("add", one.add)):
+        if payloads:
+            texts = element_texts(_view(one.kernel, one.desired, payloads))
+            if len(texts) > _MOST_ELEMENTS:
+                listed.append({"action": verb, "kind": "elements", **where, "count": len(texts)})
+            else:
+                listed += [{"action": verb, "kind": "element", **where, "element": text} for text in texts]
     return listed
 
 

@@ -11,6 +11,9 @@ from typing import Any
 from ..document.model import Chain, Table
 from ..errors import DocumentError, Problem
 from ..nftables import uapi
+from ..nftables.declared import ObjectContent, compile_object, compile_set
+from ..nftables.sets import SetContent
+from .kernel import KernelFlowtable
 from .messages import Hook
 from .rules import DesiredRule, RuleCompiler
 from .userdata import comment_userdata
@@ -40,6 +43,8 @@ HOOK_NAMES = {family: {number: name for name, number in hooks.items()} for famil
 POLICIES = {"accept": 1, "drop": 0}  # NF_ACCEPT, NF_DROP (linux/netfilter.h)
 POLICY_NAMES = {number: name for name, number in POLICIES.items()}
 
+FLOWTABLE_FLAGS = {"offload": uapi.NFT_FLOWTABLE_HW_OFFLOAD, "counter": uapi.NFT_FLOWTABLE_COUNTER}
+
 TABLE_FLAGS = {"dormant": uapi.NFT_TABLE_F_DORMANT}
 
 
@@ -61,14 +66,52 @@ class DesiredChain:
         self.rules: list[DesiredRule] = []
 
 
+class DesiredFlowtable:
+    """One flowtable as it shall be."""
+
+    __slots__ = ("flags", "hook", "name", "place")
+
+    def __init__(self, name: str, hook: Hook, flags: int, place: str) -> None:
+        self.name = name
+        self.hook = hook
+        self.flags = flags
+        self.place = place
+
+    def same(self, kernel: KernelFlowtable) -> bool:
+        """Whether the kernel's is as this one shall be."""
+        return (
+            kernel.flags == self.flags
+            and kernel.hook.number == self.hook.number
+            and kernel.hook.priority == self.hook.priority
+            and sorted(kernel.hook.devices) == sorted(self.hook.devices)
+        )
+
+
 class DesiredTable:
     """One table as it shall be.
 
     ``chains`` by name, in the document's order. ``partial``: chains that it does not
-    name stay as they are, and so does the table itself.
+    name stay as they are, and so does the table itself. ``kept_sets`` name the sets
+    whose elements are others' business; ``places`` tells by (kind, name) where sets
+    ("set"), objects (NFT_OBJECT_*) and flowtables ("flowtable") stand in the document.
     """
 
-    __slots__ = ("chains", "compiler", "family", "flags", "name", "number", "partial", "source", "userdata")
+    __slots__ = (
+        "chains",
+        "compiler",
+        "family",
+        "flags",
+        "flowtables",
+        "kept_sets",
+        "name",
+        "number",
+        "objects",
+        "partial",
+        "places",
+        "sets",
+        "source",
+        "userdata",
+    )
 
     def __init__(self, source: Table, compiler: RuleCompiler, partial: bool = False) -> None:
         self.source = source
@@ -82,6 +125,11 @@ class DesiredTable:
             self.flags |= TABLE_FLAGS[flag]
         self.userdata = comment_userdata(source.comment) if source.comment else b""
         self.chains: dict[str, DesiredChain] = {}
+        self.sets: dict[str, SetContent] = {}
+        self.kept_sets: set[str] = set()
+        self.objects: dict[tuple[int, str], ObjectContent] = {}
+        self.flowtables: dict[str, DesiredFlowtable] = {}
+        self.places: dict[tuple[object, str], str] = {}
 
     def __str__(self) -> str:
         return "%s %s" % (self.family, self.name)
@@ -94,8 +142,11 @@ def compile_tables(
     problems: list[Problem] = []
     compiled = []
     for source in tables:
-        compiler = RuleCompiler(source.family, {}, addresses)
+        sets: dict[str, SetContent] = {}
+        compiler = RuleCompiler(source.family, sets, addresses)
         table = DesiredTable(source, compiler, partial)
+        table.sets = sets
+        _compile_declared(table, problems)
         for chain in source.chains:
             desired = DesiredChain(chain, source.family)
             table.chains[chain.name] = desired
@@ -104,6 +155,35 @@ def compile_tables(
     if problems:
         raise DocumentError.of(problems)
     return compiled
+
+
+def _compile_declared(table: DesiredTable, problems: list[Problem]) -> None:
+    source = table.source
+    for number, one in enumerate(source.sets, 1):
+        try:
+            content = compile_set(one.json, source.family, number, elements=not one.keep)
+        except DocumentError as error:
+            problems.extend(error.at(one.place).problems)
+            continue
+        table.sets[content.name] = content
+        table.places["set", content.name] = one.place
+        if one.keep:
+            table.kept_sets.add(content.name)
+    for declared in getattr(source, "objects", ()):
+        try:
+            compiled = compile_object(declared.type, declared.json)
+        except DocumentError as error:
+            problems.extend(error.at(declared.place).problems)
+            continue
+        table.objects[compiled.kind, compiled.name] = compiled
+        table.places[compiled.kind, compiled.name] = declared.place
+    for flow in getattr(source, "flowtables", ()):
+        hook = Hook(HOOKS["netdev"][flow.hook], flow.priority, flow.devices)
+        flags = 0
+        for flag in flow.flags:
+            flags |= FLOWTABLE_FLAGS[flag]
+        table.flowtables[flow.name] = DesiredFlowtable(flow.name, hook, flags, flow.place)
+        table.places["flowtable", flow.name] = flow.place
 
 
 def _compile_chain(chain: DesiredChain, compiler: RuleCompiler, problems: list[Problem]) -> None:

@@ -23,7 +23,8 @@ from ..version import VERSION
 from . import kernel as kernel_state
 from . import memory
 from .desired import FAMILIES, DesiredTable, compile_tables
-from .plan import Plan, Purpose, make_plan, plan_removal
+from .plan import make_plan, plan_removal
+from .steps import ChainPlan, FlowtablePlan, ObjectPlan, Plan, Purpose
 
 #: transactions begun before a ruleset that others keep changing is an error
 _ATTEMPTS = 20
@@ -154,7 +155,7 @@ def remove(tables: Iterable[tuple[str, str]], netns: str | None = None, check: b
 
 
 def check_only(document: Any) -> list[Table]:
-    """Load and compile a document without a kernel, host names left unresolved; DocumentError if it is wrong."""
+    """Load and compile a document without kernel or resolver; DocumentError if it is wrong."""
     tables = load(document)
     placeholders = {name: list(_PLACEHOLDERS) for name in hosts.names(tables)}
     compile_tables(tables, placeholders)
@@ -249,7 +250,8 @@ def _blame(code: int, text: str, purpose: Purpose) -> Problem:
     from . import describe
     from .rules import DesiredRule
 
-    table, chain, rule = purpose.table, purpose.chain, purpose.rule
+    table, part, rule = purpose.table, purpose.part, purpose.rule
+    chain = part if isinstance(part, ChainPlan) else None
     why = reason(code, text)
     cure = _CURES.get(os.strerror(code), "")
     if isinstance(rule, DesiredRule) and chain is not None and chain.desired and table.desired:
@@ -266,6 +268,15 @@ def _blame(code: int, text: str, purpose: Purpose) -> Problem:
             found=describe.kernel_rule_text(table.kernel, rule),
             cure=cure,
         )
+    if part is not None and chain is None:
+        kind: object = "set"
+        word = "set"
+        if isinstance(part, ObjectPlan):
+            kind, word = part.kind, "object"
+        elif isinstance(part, FlowtablePlan):
+            kind = word = "flowtable"
+        place = table.desired.places.get((kind, part.name), "") if table.desired else ""
+        return Problem("the kernel refused %s %s: %s" % (word, part.name, why), place, cure=cure)
     if chain is not None:
         place = chain.desired.source.place if chain.desired else ""
         return Problem("the kernel refused chain %s: %s" % (chain.name, why), place, cure=cure)

@@ -19,8 +19,8 @@ from typing import Any, Callable, Optional
 from ..document.flat import lower
 from ..errors import DocumentError
 from ..nftables.expressions import Slot, Trace, encode_list
-from ..nftables.statements import compile_rule
 from ..nftables.sets import SetContent
+from ..nftables.statements import compile_rule
 from ..nftables.traced import TracedNumber, TracedText
 from .userdata import comment_userdata
 

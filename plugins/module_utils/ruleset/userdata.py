@@ -10,6 +10,8 @@ that an older nft does not know have made it crash.
 
 from __future__ import annotations
 
+import sys
+
 _COMMENT = 0  # NFTNL_UDATA_{TABLE,CHAIN,RULE,OBJ}_COMMENT
 
 
@@ -23,6 +25,16 @@ def comment_userdata(comment: str) -> bytes:
 
 def comment_of(userdata: bytes, kind: int = _COMMENT) -> str | None:
     """The comment in user data; None where there is none or the data are not a list."""
+    value = _value(userdata, kind)
+    return None if value is None else value.rstrip(b"\0").decode("utf-8", "surrogateescape")
+
+
+def number_of(userdata: bytes, kind: int) -> int:
+    """A number in user data, in host order; 0 where there is none."""
+    return int.from_bytes(_value(userdata, kind) or b"", sys.byteorder)
+
+
+def _value(userdata: bytes, kind: int) -> bytes | None:
     start = 0
     while start + 2 <= len(userdata):
         found, length = userdata[start], userdata[start + 1]
@@ -30,6 +42,6 @@ def comment_of(userdata: bytes, kind: int = _COMMENT) -> str | None:
         if len(value) != length:
             return None
         if found == kind:
-            return value.rstrip(b"\0").decode("utf-8", "surrogateescape")
+            return value
         start += 2 + length
     return None

@@ -18,11 +18,19 @@ not know is shown as JSON.
 
 from __future__ import annotations
 
-from .containers import render_chain, render_object, render_priority, render_set, render_table
+from .containers import (
+    render_chain,
+    render_elements,
+    render_object,
+    render_priority,
+    render_set,
+    render_table,
+)
 from .statements import render_rule, render_statement
 
 __all__ = [
     "render_chain",
+    "render_elements",
     "render_object",
     "render_priority",
     "render_rule",

@@ -202,6 +202,15 @@ def _elements(body: dict[str, Any], word: str, family: str) -> list[str]:
     return ("\t\telements = { %s }" % ",\n\t\t\t     ".join(rows)).split("\n")
 
 
+def render_elements(
+    elements: list[Any], key_type: Any, data_type: Any = None, family: str = "inet"
+) -> list[str]:
+    """One text for each element of a set, or with ``data_type`` (as "map" has it) of a map."""
+    if data_type is not None:
+        return pair_texts(elements, _kind(key_type), _data_kind(data_type), family)
+    return element_texts(elements, _kind(key_type), family)
+
+
 def _kind(declared: Any) -> Kind:
     if isinstance(declared, dict):
         return selector(declared.get("typeof"), "")[1]

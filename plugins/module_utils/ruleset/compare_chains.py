@@ -1,0 +1,117 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One chain compared: which rules stay, which come and which go.
+
+Rules that stay keep their handle and counters. The common head and tail are found
+by bytes alone; between them the longest common subsequence decides.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from . import canonical, sequence
+from .canonical import Canonical
+from .desired import DesiredChain
+from .kernel import KernelChain, KernelRule, KernelTable
+from .rules import DesiredRule
+from .steps import ChainPlan, Kept
+
+
+def set_identities(table: KernelTable) -> Callable[[str], Any]:
+    """A function from an anonymous set's name to what makes it the same as another."""
+    known: dict[str, Any] = {}
+
+    def identity(name: str) -> Any:
+        if name not in known:
+            found = table.sets.get(name)
+            known[name] = name if found is None else canonical.kernel_set_identity(found)
+        return known[name]
+
+    return identity
+
+
+def must_recreate(kernel: KernelChain, desired: DesiredChain) -> bool:
+    """Whether the chain differs in what the kernel cannot change: type, hook, priority, devices, comment."""
+    if kernel.userdata != desired.userdata:
+        return True
+    if kernel.hook is None or desired.hook is None:
+        return kernel.hook is not desired.hook
+    return (
+        kernel.kind != desired.kind
+        or kernel.hook.number != desired.hook.number
+        or kernel.hook.priority != desired.hook.priority
+        or sorted(kernel.hook.devices) != sorted(desired.hook.devices)
+    )
+
+
+def plan_creation(chain: DesiredChain) -> ChainPlan:
+    """A chain that is not there yet."""
+    plan = ChainPlan(chain.name, "create", None, chain)
+    plan.entries.extend(chain.rules)
+    return plan
+
+
+def plan_removal(chain: KernelChain) -> ChainPlan:
+    """A chain that shall go."""
+    plan = ChainPlan(chain.name, "remove", chain, None)
+    plan.entries.extend(chain.rules)
+    return plan
+
+
+def plan_chain(
+    kernel: KernelChain,
+    desired: DesiredChain,
+    identity: Callable[[str], Any],
+    stays: Callable[[KernelRule], bool],
+) -> ChainPlan:
+    """A chain that stays: its policy, and its rules. ``stays`` says which rules may."""
+    plan = ChainPlan(kernel.name, "keep", kernel, desired)
+    if desired.policy is not None and kernel.policy != desired.policy:
+        plan.policy = desired.policy
+    old, new = kernel.rules, desired.rules
+    start = 0
+    limit = min(len(old), len(new))
+    same = canonical.same
+    while (
+        start < limit and same(old[start].expressions, old[start].userdata, new[start]) and stays(old[start])
+    ):
+        start += 1
+    end = 0
+    limit -= start
+    while (
+        end < limit
+        and same(old[-1 - end].expressions, old[-1 - end].userdata, new[-1 - end])
+        and stays(old[-1 - end])
+    ):
+        end += 1
+    plan.entries = [Kept(old[index], new[index]) for index in range(start)]
+    plan.entries += _merge(old[start : len(old) - end], new[start : len(new) - end], identity, stays)
+    plan.entries += [Kept(old[index - end], new[index - end]) for index in range(end)]
+    return plan
+
+
+def _merge(
+    old: list[KernelRule],
+    new: list[DesiredRule],
+    identity: Callable[[str], Any],
+    stays: Callable[[KernelRule], bool],
+) -> list[Kept | DesiredRule | KernelRule]:
+    if not old or not new:
+        return [*old, *new]
+    old_keys: list[Canonical | int] = [
+        canonical.of_kernel(rule.expressions, rule.userdata, identity) if stays(rule) else rule.handle
+        for rule in old
+    ]
+    new_keys = [canonical.of_desired(rule) for rule in new]
+    entries: list[Kept | DesiredRule | KernelRule] = []
+    before_old = before_new = 0
+    for index, number in sequence.common(old_keys, new_keys):
+        entries += old[before_old:index]
+        entries += new[before_new:number]
+        entries.append(Kept(old[index], new[number]))
+        before_old, before_new = index + 1, number + 1
+    entries += old[before_old:]
+    entries += new[before_new:]
+    return entries

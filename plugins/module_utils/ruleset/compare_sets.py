@@ -1,0 +1,122 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Declared sets and objects compared: what must be made anew, and which elements come and go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..netlink.attributes import attribute, walk
+from ..nftables import uapi
+from ..nftables.declared import ObjectContent
+from ..nftables.declared.objects import object_identity
+from ..nftables.expressions import decode_list
+from ..nftables.sets import VERDICT_TYPE, SetContent
+from .kernel import KernelObject, KernelSet
+from .steps import SetPlan
+from .userdata import comment_of, number_of
+
+# user data of sets (libnftnl/udata.h)
+_MERGE_ELEMENTS = 2  # NFTNL_UDATA_SET_MERGE_ELEMENTS
+_COMMENT = 7  # NFTNL_UDATA_SET_COMMENT
+
+_TRANSIENT = (
+    uapi.NFTA_SET_ELEM_EXPIRATION,
+    uapi.NFTA_SET_ELEM_EXPR,
+    uapi.NFTA_SET_ELEM_EXPRESSIONS,
+    uapi.NFTA_SET_ELEM_PAD,
+)
+
+
+def same_properties(kernel: KernelSet, desired: SetContent) -> bool:
+    """Whether a set is what it shall be, apart from its elements: the kernel changes no such property."""
+    return (
+        kernel.flags & ~uapi.NFT_SET_EXPR == desired.flags
+        and kernel.key_length == desired.key_length
+        and kernel.key_type == desired.key_type
+        and kernel.data_type == desired.data_type
+        and (desired.data_type == VERDICT_TYPE or kernel.data_length == desired.data_length)
+        and kernel.object_type == (desired.object_type or 0)
+        and kernel.timeout == desired.timeout
+        and kernel.gc_interval == desired.gc_interval
+        and kernel.size == desired.size
+        and kernel.policy == (desired.policy or uapi.NFT_SET_POL_PERFORMANCE)
+        and [_blank(one) for one in kernel.expressions] == [_blank(one) for one in desired.expressions]
+        and (comment_of(kernel.userdata, _COMMENT) or "") == desired.comment
+        and bool(number_of(kernel.userdata, _MERGE_ELEMENTS)) == desired.auto_merge
+    )
+
+
+def same_object(kernel: KernelObject, desired: ObjectContent) -> bool:
+    """Whether an object is what it shall be, apart from what packets counted."""
+    return object_identity(kernel.kind, kernel.data) == desired.identity() and (
+        comment_of(kernel.userdata) or ""
+    ) == (desired.comment)
+
+
+def _blank(expression: bytes) -> list[Any]:
+    from . import canonical
+
+    return [canonical.zeroed(one) for one in decode_list(attribute(uapi.NFTA_LIST_ELEM, expression))]
+
+
+def plan_elements(plan: SetPlan, held: list[bytes], wanted: list[bytes], interval: bool) -> None:
+    """Fill in which elements come and go.
+
+    ``held`` and ``wanted`` are element payloads; ``interval`` sets hold points, which
+    come and go in pairs. An element's remaining time and counters are its own.
+    """
+    old, new = set(held), set(wanted)
+    if old == new:
+        return
+    if interval:
+        gone, come = _segments(held), _segments(wanted)
+        for key in gone.keys() - come.keys():
+            plan.remove += gone[key]
+        for key in come.keys() - gone.keys():
+            plan.add += come[key]
+        return
+    lasting = {_lasting(payload): payload for payload in old - new}
+    arriving = {_lasting(payload): payload for payload in new - old}
+    plan.remove = [payload for key, payload in lasting.items() if key not in arriving]
+    plan.add = [payload for key, payload in arriving.items() if key not in lasting]
+
+
+def _lasting(payload: bytes) -> bytes:
+    """An element without what changes by itself."""
+    attributes = walk(payload)
+    if not any(kind in _TRANSIENT for kind, _ in attributes):
+        return payload
+    return b"".join(attribute(kind, data) for kind, data in attributes if kind not in _TRANSIENT)
+
+
+def _segments(elements: list[bytes]) -> dict[tuple[bytes, ...], list[bytes]]:
+    """Points as intervals: each first point with the end behind it; catch-all and floor alone."""
+    points = []
+    segments: dict[tuple[bytes, ...], list[bytes]] = {}
+    for payload in elements:
+        attributes = dict(walk(payload))
+        flags = int.from_bytes(attributes.get(uapi.NFTA_SET_ELEM_FLAGS, b""), "big")
+        key = attributes.get(uapi.NFTA_SET_ELEM_KEY)
+        if key is None:
+            segments[(_lasting(payload),)] = [payload]
+        else:
+            # at one key the end of one interval comes before the start of the next
+            ends = bool(flags & uapi.NFT_SET_ELEM_INTERVAL_END)
+            points.append((key, not ends, payload))
+    points.sort()
+    start: bytes | None = None
+    for _, begins, payload in points:
+        if begins:
+            if start is not None:
+                segments[(_lasting(start),)] = [start]
+            start = payload
+        elif start is None:
+            segments[(_lasting(payload),)] = [payload]
+        else:
+            segments[(_lasting(start), _lasting(payload))] = [start, payload]
+            start = None
+    if start is not None:
+        segments[(_lasting(start),)] = [start]
+    return segments
