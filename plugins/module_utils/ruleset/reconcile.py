@@ -154,11 +154,14 @@ def remove(tables: Iterable[tuple[str, str]], netns: str | None = None, check: b
         )
 
 
-def check_only(document: Any) -> list[Table]:
-    """Load and compile a document without kernel or resolver; DocumentError if it is wrong."""
+def check_only(document: Any, partial: bool = False) -> list[Table]:
+    """Load and compile a document without kernel or resolver; DocumentError if it is wrong.
+
+    ``partial``: its tables hold more than it says, so what it refers to may be there.
+    """
     tables = load(document)
     placeholders = {name: list(_PLACEHOLDERS) for name in hosts.names(tables)}
-    compile_tables(tables, placeholders)
+    compile_tables(tables, placeholders, partial)
     return tables
 
 
