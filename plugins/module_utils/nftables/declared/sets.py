@@ -13,9 +13,9 @@ from ..datatypes import TYPES, milliseconds_of
 from ..parameters import choice, whole
 from ..selectors import build
 from ..selectors.base import Concatenation, Selector, Typed
+from ..selectors.surroundings import Surroundings
 from ..sets import SetContent, fill
 from ..stateful import STATEFUL
-from ..statements.context import Context
 from ..statements.stateful import OBJECT_TYPES
 
 FLAGS = {
@@ -120,17 +120,9 @@ def _key(value: dict[str, Any], family: str) -> Selector:
 def _typeof(value: Any, family: str, place: str) -> Selector:
     """A selector stands for its type: what it would presume of a rule does not matter here."""
     try:
-        return build(value, _Lenient(family))
+        return build(value, Surroundings(family))
     except DocumentError as error:
         raise error.at(place) from None
-
-
-class _Lenient(Context):
-    """A context in which every header is there."""
-
-    def need(self, header: Any, field: Any = None) -> int:
-        """Nothing is presumed where only the type counts."""
-        return 0
 
 
 def selector_of_type(value: Any, place: str) -> Selector:

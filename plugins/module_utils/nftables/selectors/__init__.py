@@ -9,7 +9,7 @@ selector presumes and puts the matches that guarantee them before the statement.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable
+from typing import Any, Callable
 
 from ...errors import DocumentError, nearest
 from .. import uapi
@@ -19,12 +19,10 @@ from .base import INTEGER, Concatenation, Masked, Selector, Shifted
 from .constants import number_of
 from .exthdr import Exthdr
 from .payload import BASES, Payload
-
-if TYPE_CHECKING:
-    from ..statements.context import Context
+from .surroundings import Surroundings
 
 
-def build(value: Any, context: Context) -> Selector:
+def build(value: Any, context: Surroundings) -> Selector:
     """The selector that a JSON expression names. Raises DocumentError with the place inside it."""
     if not isinstance(value, dict) or len(value) != 1:
         raise DocumentError(
@@ -82,7 +80,7 @@ def _whole(value: Any, place: str, top: int = 0xFFFFFFFF, default: int | None = 
     return value
 
 
-def _payload(value: Any, context: Context) -> Selector:
+def _payload(value: Any, context: Surroundings) -> Selector:
     if "base" in (value if isinstance(value, dict) else ()):
         _mapping(value, ("base", "offset", "len", "protocol"))
         base = _known(BASES, value["base"], "base")
@@ -100,7 +98,7 @@ def _payload(value: Any, context: Context) -> Selector:
     )
 
 
-def _exthdr(value: Any, context: Context) -> Selector:
+def _exthdr(value: Any, context: Surroundings) -> Selector:
     _mapping(value, ("name", "field", "offset"))
     header = _known(EXTHDRS, value.get("name"), "name")
     context.need(HEADERS["ip6"])
@@ -114,7 +112,7 @@ def _searched(op: int, header: Any, field_name: Any) -> Selector:
     return Exthdr(op, header.number, field.offset, field.bits, field.datatype)
 
 
-def _tcp_option(value: Any, context: Context) -> Selector:
+def _tcp_option(value: Any, context: Surroundings) -> Selector:
     if "base" in (value if isinstance(value, dict) else ()):
         _mapping(value, ("base", "offset", "len"))
         kind = _whole(value.get("base"), "base", 255)
@@ -127,26 +125,26 @@ def _tcp_option(value: Any, context: Context) -> Selector:
     return _searched(uapi.NFT_EXTHDR_OP_TCPOPT, header, value.get("field"))
 
 
-def _ip_option(value: Any, context: Context) -> Selector:
+def _ip_option(value: Any, context: Surroundings) -> Selector:
     _mapping(value, ("name", "field"))
     context.need(HEADERS["ip"])
     header = _known(IP_OPTIONS, value.get("name"), "name")
     return _searched(uapi.NFT_EXTHDR_OP_IPV4, header, value.get("field"))
 
 
-def _sctp_chunk(value: Any, context: Context) -> Selector:
+def _sctp_chunk(value: Any, context: Surroundings) -> Selector:
     _mapping(value, ("name", "field"))
     header = _known(SCTP_CHUNKS, value.get("name"), "name")
     return _searched(uapi.NFT_EXTHDR_OP_SCTP, header, value.get("field"))
 
 
-def _dccp_option(value: Any, context: Context) -> Selector:
+def _dccp_option(value: Any, context: Surroundings) -> Selector:
     _mapping(value, ("type",))
     header = dccp_option(_whole(value.get("type"), "type", 255))
     return _searched(uapi.NFT_EXTHDR_OP_DCCP, header, None)
 
 
-def _meta(value: Any, context: Context) -> Selector:
+def _meta(value: Any, context: Surroundings) -> Selector:
     _mapping(value, ("key",))
     key = value.get("key")
     key = meta.ALIASES.get(key, key)
@@ -154,7 +152,7 @@ def _meta(value: Any, context: Context) -> Selector:
     return meta.Meta(key)
 
 
-def _ct(value: Any, context: Context) -> Selector:
+def _ct(value: Any, context: Surroundings) -> Selector:
     _mapping(value, ("key", "family", "dir"))
     key = value.get("key")
     family = value.get("family")
@@ -173,7 +171,7 @@ def _ct(value: Any, context: Context) -> Selector:
     return conntrack.Ct(key, None if direction is None else _known(conntrack.DIRECTIONS, direction, "dir"))
 
 
-def _rt(value: Any, context: Context) -> Selector:
+def _rt(value: Any, context: Surroundings) -> Selector:
     _mapping(value, ("key", "family"))
     key = value.get("key")
     if key == "nexthop":
@@ -186,7 +184,7 @@ def _rt(value: Any, context: Context) -> Selector:
     return environment.Rt(_known(environment.RT_KEYS, key, "key"))
 
 
-def _socket(value: Any, context: Context) -> Selector:
+def _socket(value: Any, context: Surroundings) -> Selector:
     _mapping(value, ("key", "level"))
     level = value.get("level")
     if value.get("key") == "cgroupv2" and level is None:
@@ -197,7 +195,7 @@ def _socket(value: Any, context: Context) -> Selector:
     )
 
 
-def _fib(value: Any, context: Context) -> Selector:
+def _fib(value: Any, context: Surroundings) -> Selector:
     _mapping(value, ("result", "flags"))
     result = value.get("result")
     flags = value.get("flags", [])
@@ -210,7 +208,7 @@ def _fib(value: Any, context: Context) -> Selector:
     return environment.Fib(result, number)
 
 
-def _osf(value: Any, context: Context) -> Selector:
+def _osf(value: Any, context: Surroundings) -> Selector:
     _mapping(value, ("key", "ttl"))
     _known({"name": 0, "version": 1}, value.get("key"), "key")
     ttl = value.get("ttl")
@@ -219,7 +217,7 @@ def _osf(value: Any, context: Context) -> Selector:
     )
 
 
-def _ipsec(value: Any, context: Context) -> Selector:
+def _ipsec(value: Any, context: Surroundings) -> Selector:
     _mapping(value, ("key", "family", "dir", "spnum"))
     key = value.get("key")
     if key in ("saddr", "daddr"):
@@ -231,12 +229,12 @@ def _ipsec(value: Any, context: Context) -> Selector:
     )
 
 
-def _tunnel(value: Any, context: Context) -> Selector:
+def _tunnel(value: Any, context: Surroundings) -> Selector:
     _mapping(value, ("key",))
     return environment.Tunnel(_known(environment.TUNNEL_KEYS, value.get("key"), "key"))
 
 
-def _numgen(value: Any, context: Context) -> Selector:
+def _numgen(value: Any, context: Surroundings) -> Selector:
     _mapping(value, ("mode", "mod", "offset"))
     return environment.Numgen(
         _known(environment.NUMGEN_MODES, value.get("mode"), "mode"),
@@ -245,7 +243,7 @@ def _numgen(value: Any, context: Context) -> Selector:
     )
 
 
-def _jhash(value: Any, context: Context) -> Selector:
+def _jhash(value: Any, context: Surroundings) -> Selector:
     _mapping(value, ("mod", "offset", "expr", "seed"))
     seed = value.get("seed")
     return environment.Hash(
@@ -256,14 +254,14 @@ def _jhash(value: Any, context: Context) -> Selector:
     )
 
 
-def _symhash(value: Any, context: Context) -> Selector:
+def _symhash(value: Any, context: Surroundings) -> Selector:
     _mapping(value, ("mod", "offset"))
     return environment.Hash(
         None, _whole(value.get("mod"), "mod"), None, _whole(value.get("offset"), "offset", default=0)
     )
 
 
-def _concat(value: Any, context: Context) -> Selector:
+def _concat(value: Any, context: Surroundings) -> Selector:
     if not isinstance(value, list) or len(value) < 2:
         raise DocumentError("not a concatenation", found=value, allowed="a list of two or more expressions")
     parts = []
@@ -281,8 +279,8 @@ def _operands(value: Any) -> list[Any]:
     return value
 
 
-def _binary(symbol: str) -> Callable[[Any, Context], Selector]:
-    def operation(value: Any, context: Context) -> Selector:
+def _binary(symbol: str) -> Callable[[Any, Surroundings], Selector]:
+    def operation(value: Any, context: Surroundings) -> Selector:
         operands = _operands(value)
         left = build(operands[0], context)
         for one in operands[1:]:
@@ -306,8 +304,8 @@ def _masked(left: Selector, symbol: str, number: int) -> Selector:
     return Masked(left, keep, flip)
 
 
-def _shift(operation_number: int) -> Callable[[Any, Context], Selector]:
-    def operation(value: Any, context: Context) -> Selector:
+def _shift(operation_number: int) -> Callable[[Any, Surroundings], Selector]:
+    def operation(value: Any, context: Surroundings) -> Selector:
         operands = _operands(value)
         left = build(operands[0], context)
         count = _whole(operands[1], "[1]", max(left.bits - 1, 0))

@@ -20,6 +20,7 @@ from ..selectors.constants import number_of
 from ..selectors.meta import Meta
 from ..selectors.payload import BASES, Payload
 from ..selectors.program import Program
+from ..selectors.surroundings import Surroundings
 from ..sets import SetContent
 
 _ETHERNET = 1  # ARPHRD_ETHER (linux/if_arp.h)
@@ -38,7 +39,7 @@ class Step:
         raise NotImplementedError
 
 
-class Context:
+class Context(Surroundings):
     """The compiler's knowledge at one point of one rule.
 
     ``family`` is the table's; ``link``, ``network``, ``transport`` name the
@@ -48,10 +49,9 @@ class Context:
     """
 
     def __init__(self, family: str, sets: Mapping[str, SetContent] | None = None) -> None:
-        self.family = family
+        super().__init__(family)
         self.sets = sets or {}
         self.link: str | None = "ether" if family == "bridge" else None
-        self.network: str | None = family if family in ("ip", "ip6", "arp") else None
         self.transport: str | None = None
         self.vlan_bits = 0
         self.icmp_types: frozenset[int] = frozenset()
