@@ -18,6 +18,7 @@ from .nodes import Address, Constant, Hashed, Masked, Node, Packet, Plain, Searc
 _OLD_ADDRESSES = {uapi.NFT_CT_SRC: "saddr", uapi.NFT_CT_DST: "daddr"}
 _XFRM_DIRECTIONS = {number: name for name, number in environment.XFRM_DIRECTIONS.items()}
 _SHIFTS = {uapi.NFT_BITWISE_LSHIFT: "<<", uapi.NFT_BITWISE_RSHIFT: ">>"}
+_REGISTERS = 64  # bytes of all data registers together
 _OSF_VERSION = 1  # NFT_OSF_F_VERSION
 
 
@@ -57,11 +58,15 @@ def ct_node(key: int, direction: int | None) -> Node:
 
 def payload(expression: Any, decoder: Any) -> Node:
     """``payload load``."""
+    if expression.len > _REGISTERS:
+        raise ValueError("more bytes than there are registers")
     return Packet(expression.base, expression.offset * 8, expression.len * 8)
 
 
 def exthdr(expression: Any, decoder: Any) -> Node:
     """``exthdr load``, or whether there is one."""
+    if expression.len > _REGISTERS:
+        raise ValueError("more bytes than there are registers")
     present = bool((expression.flags or 0) & uapi.NFT_EXTHDR_F_PRESENT)
     return Searched(
         expression.op or 0,
@@ -142,7 +147,7 @@ def hashed(expression: Any, decoder: Any) -> Node:
         return Plain({"symhash": body}, TYPES["integer"], 32, "host")
     if expression.seed is not None:
         body["seed"] = expression.seed
-    return Hashed(decoder.key(expression.sreg, expression.len), body)
+    return Hashed(decoder.key(expression.sreg, expression.len, True), body)
 
 
 def immediate(expression: Any, decoder: Any) -> Node:

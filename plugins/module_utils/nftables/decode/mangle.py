@@ -8,10 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import uapi
+from ..headers import Field, Header
+from ..selectors.payload import Payload
+from ..statements.mangle import checksum_of
 from . import constants
 from .loads import ct_node, meta_node
 from .naming import field_value, name, raw_value, run_of_bits, searched_field, searched_header, use
-from .nodes import Constant, Masked, Node, Packet, Searched, Value
+from .nodes import Constant, Masked, Node, Packet, Searched
 from .protocols import NETWORK
 
 if TYPE_CHECKING:
@@ -55,23 +58,44 @@ def set_payload(expression: Any, decoder: Decoder) -> None:
     """``payload write``: a whole field, some bits of it, the TOS byte, or bytes without a name."""
     base, offset, bits = expression.base, expression.offset * 8, expression.len * 8
     node = decoder.read(expression.sreg)
-    target = _changed_field(decoder, base, offset, bits, node)
-    if target is not None:
+    low, length = _changed_bits(base, offset, bits, node)
+    found = decoder.protocols.find(base, offset + bits - low - length, length) if length else None
+    if found is not None and _is_written_so(expression, offset + bits - low - length, *found):
         assert isinstance(node, Masked)
-        number = int.from_bytes(node.flip, "big") >> target.shift
-        decoder.act(mangle(target.json, constants.flags(target.datatype, number)))
+        decoder.protocols.use(base, *found)
+        number = int.from_bytes(node.flip, "big") >> low
+        decoder.act(mangle(field_value(*found).json, constants.flags(found[1].datatype, number)))
         return
     tos = _changed_tos(decoder, expression, node)
     if tos is not None:
         decoder.act({"tos": tos})
         return
     found = decoder.protocols.find(base, offset, bits)
-    if found is not None:
+    if found is not None and _is_written_so(expression, offset, *found):
         decoder.protocols.use(base, *found)
         target = field_value(*found)
     else:
         target = raw_value(base, offset, bits)
     decoder.act(mangle(target.json, use(decoder, node, target)))
+
+
+def _is_written_so(expression: Any, offset: int, header: Header, field: Field) -> bool:
+    """Whether a write to this field, ``offset`` bits behind the base, is made in just this way.
+
+    A field's name stands for the bytes that are written and the checksum that is
+    mended. The kernel mends checksums over pairs of bytes.
+    """
+    place = Payload(expression.base, offset, field.bits, field.datatype, header.name, field.name)
+    due = checksum_of(place)
+    start, size = offset // 8, place.width // 8
+    if due.kind == uapi.NFT_PAYLOAD_CSUM_INET and size % 2:
+        start, size = start - start % 2, size + 1
+    mended = (expression.csum_type or 0, expression.csum_offset or 0, expression.csum_flags or 0)
+    return (expression.offset, expression.len) == (start, size) and mended == (
+        due.kind,
+        due.offset,
+        due.flags,
+    )
 
 
 def _same_place(node: Node, base: int, offset: int, bits: int) -> bool:
@@ -82,22 +106,14 @@ def _same_place(node: Node, base: int, offset: int, bits: int) -> bool:
     )
 
 
-def _changed_field(decoder: Decoder, base: int, offset: int, bits: int, node: Node) -> Value | None:
-    """The field whose bits are all that a read-modify-write replaces."""
+def _changed_bits(base: int, offset: int, bits: int, node: Node) -> tuple[int, int]:
+    """(lowest bit, length) of the one run that a read-modify-write replaces; (0, 0) for anything else."""
     if not _same_place(node, base, offset, bits):
-        return None
+        return 0, 0
     assert isinstance(node, Masked)
     replaced = int.from_bytes(node.keep, "big") ^ ((1 << bits) - 1)
     low, length = run_of_bits(replaced)
-    if not length or int.from_bytes(node.flip, "big") & ~replaced:
-        return None
-    found = decoder.protocols.find(base, offset + bits - low - length, length)
-    if found is None:
-        return None
-    decoder.protocols.use(base, *found)
-    value = field_value(*found)
-    value.shift = low
-    return value
+    return (0, 0) if int.from_bytes(node.flip, "big") & ~replaced else (low, length)
 
 
 def _changed_tos(decoder: Decoder, expression: Any, node: Node) -> dict[str, int] | None:

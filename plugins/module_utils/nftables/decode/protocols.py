@@ -65,9 +65,11 @@ class Protocols:
             self.known[NETWORK] = family
         self.vlans = 0
         self.icmp_type: int | None = None
-        self._dropped_icmp_type: int | None = None
+        self._guarded_icmp_type: int | None = None
         #: matches that may go, by the base of the header that they make sure of
         self.guards: dict[int, Statement] = {}
+        #: matches left out since :meth:`begin`
+        self._dropped: list[Statement] = []
 
     # -- names
 
@@ -170,10 +172,20 @@ class Protocols:
         """Leave the match out of the listing."""
         for one in (base, INNER) if base == TRANSPORT else (base,):
             if one in self.guards:
+                guard = self.guards.pop(one)
                 if not self.written_out:
-                    self.guards[one].dropped = True
-                del self.guards[one]
+                    guard.dropped = True
+                    self._dropped.append(guard)
                 return
+
+    def begin(self) -> None:
+        """An expression starts."""
+        self._dropped.clear()
+
+    def restore(self) -> None:
+        """The expression has no statement: what was left out for its sake stays."""
+        for one in self._dropped:
+            one.dropped = False
 
     def drop_header(self, name: str) -> None:
         """Leave out the match that makes sure of this very header."""
@@ -226,7 +238,7 @@ class Protocols:
         statement.base = base
         if header.name in _ECHO:
             # Fields of echo packets have two types: a match on one of them is never implied.
-            self._dropped_icmp_type = number
+            self._guarded_icmp_type = number
             if number in _ECHO[header.name]:
                 return
         guarded = base + 1
@@ -255,7 +267,7 @@ class Protocols:
             return bool(
                 field.icmp_types
                 and guard.header == header.name
-                and self._dropped_icmp_type in field.icmp_types
+                and self._guarded_icmp_type in field.icmp_types
             )
         return True
 

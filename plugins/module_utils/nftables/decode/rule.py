@@ -12,8 +12,7 @@ from ..expressions import Expression
 from ..selectors.program import register_index
 from . import actions, mangle, matches
 from .loads import LOADS
-from .naming import Value
-from .nodes import Joined, Looked, Node
+from .nodes import Joined, Looked, Node, Value
 from .protocols import Protocols, Statement
 from .sets import SetView, decode_elements
 
@@ -50,6 +49,9 @@ _ACTIONS: dict[str, Callable[[Any, Any], None]] = {
 }
 """Statements, by the kernel name of the expression that ends them."""
 
+#: nodes that one value may be made of; no rule that a person writes comes near
+_HEAVIEST = 100
+
 
 class Decoder:
     """The state between two expressions of a rule."""
@@ -62,6 +64,10 @@ class Decoder:
         self._registers: dict[int, Node] = {}
         #: registers that the statement at work has loaded
         self._fresh: set[int] = set()
+        #: registers that nothing has used yet, with the expressions that made their values
+        self._unused: dict[int, list[Expression]] = {}
+        #: what the expression at work has used of these
+        self._used: list[Expression] = []
         self._expressions: list[Expression] = []
         self._at = 0
 
@@ -72,11 +78,19 @@ class Decoder:
             expression = expressions[self._at]
             self._at += 1
             done = len(self.statements)
+            unused = dict(self._unused)
+            self._used = []
+            self.protocols.begin()
             try:
                 self._step(expression)
-            except (LookupError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
+            except (LookupError, ValueError, TypeError, AttributeError, OverflowError):
                 del self.statements[done:]
-                self._unknown(expression)
+                self.protocols.restore()
+                self._registers.clear()
+                self._unused = unused
+                self._show_unused()
+                self._show_unknown(expression)
+        self._show_unused()
         return [one.body for one in self.statements if not one.dropped]
 
     def _step(self, expression: Expression) -> None:
@@ -87,9 +101,14 @@ class Decoder:
             return
         _ACTIONS[expression.name](expression, self)
 
-    def _unknown(self, expression: Expression) -> None:
-        """What has no statement is shown as it is, and may have written any register."""
-        self._registers.clear()
+    def _show_unused(self) -> None:
+        """A value that no statement uses still ends the rule where it cannot be had."""
+        for made_by in self._unused.values():
+            for expression in made_by:
+                self._show_unknown(expression)
+        self._unused = {}
+
+    def _show_unknown(self, expression: Expression) -> None:
         self.act({"unknown": {"expression": expression.name, "bytes": expression.encode().hex()}})
 
     # -- expressions
@@ -124,16 +143,26 @@ class Decoder:
 
     def write(self, number: int, node: Node) -> None:
         """Put a node into a register."""
+        if node.weight > _HEAVIEST:
+            raise ValueError("a value made of too many others")
         index = register_index(number)
         if isinstance(node, Looked) and isinstance(node.key, Joined):
             for one in range(index, index + (node.key.bits + 31) // 32):
                 self._registers.pop(one, None)
+        for expression in self._unused.pop(index, ()):
+            self._show_unknown(expression)
         self._registers[index] = node
         self._fresh.add(index)
+        self._unused[index] = [*self._used, self._expressions[self._at - 1]]
 
     def read(self, number: int) -> Node:
         """What a register holds; LookupError where nothing was put there."""
-        return self._registers[register_index(number)]
+        return self._use(register_index(number))
+
+    def _use(self, index: int) -> Node:
+        node = self._registers[index]
+        self._used += self._unused.pop(index, ())
+        return node
 
     def key(self, number: int, length: int | None, joined: bool = False, stop: int | None = None) -> Node:
         """A register, or (``joined``) as many as fill ``length`` bytes, side by side.
@@ -142,20 +171,18 @@ class Decoder:
         the register ``stop``.
         """
         index = register_index(number)
-        first = self._registers[index]
+        first = self._use(index)
+        if not first.bits or not joined or (length is not None and first.bits >= length * 8):
+            return first
         end = 16 if stop is None else register_index(stop)
-        if length is not None and (not joined and length * 8 <= first.bits or first.bits >= length * 8):
-            return first
-        if not first.bits or (length is None and not joined):
-            return first
         parts = [first]
         at = index + (first.bits + 31) // 32
         while at < end if length is None else (at - index) * 4 < length:
             if length is None and at not in self._fresh:
                 break
-            node = self._registers[at]
-            if not node.bits:
+            if not self._registers[at].bits:
                 break
+            node = self._use(at)
             parts.append(node)
             at += (node.bits + 31) // 32
         return Joined(parts) if len(parts) > 1 else first

@@ -17,6 +17,7 @@ from . import constants
 from .nodes import INTEGER, Value
 from .stateful import STATEFUL
 
+_LONGEST = 64  # bytes of all data registers together
 _TYPE_BITS = 6  # bits of nft's type number for each part of a concatenation (TYPE_BITS)
 #: NFTNL_UDATA_SET_* of libnftnl: what nft notes in a set's user data
 _KEY_BYTEORDER = 0
@@ -77,6 +78,7 @@ class SetView:
     @classmethod
     def of(cls, source: Any) -> SetView:
         """A view of anything with these members: a set as read from the kernel, or as compiled."""
+        userdata = getattr(source, "userdata", b"")
         return cls(
             source.name,
             source.flags,
@@ -88,7 +90,7 @@ class SetView:
             tuple(source.fields),
             source.elements,
             getattr(source, "size", 0),
-            getattr(source, "userdata", b""),
+            userdata() if callable(userdata) else userdata,
         )
 
     def data_value(self) -> Value:
@@ -118,6 +120,8 @@ def decode_elements(view: SetView, key: Value | None = None, data: Value | None 
     without them the set's own type does. An element with more than a key is
     ``{"elem": {"val": …, "timeout": …}}``.
     """
+    if view.key_length > _LONGEST:
+        raise ValueError("a key longer than all registers")
     types = [key] if key is not None and not key.parts else key.parts if key is not None else []
     if not types:
         types = _typed(view.key_type, view.key_length, view.fields, _byteorder(view, _KEY_BYTEORDER))
@@ -307,4 +311,3 @@ def _comment(userdata: bytes) -> str | None:
 def verdict_json(verdict: Verdict) -> dict[str, Any]:
     """``{"accept": null}``, ``{"jump": {"target": "chain"}}``."""
     return {verdict.name: None if verdict.chain is None else {"target": verdict.chain}}
-

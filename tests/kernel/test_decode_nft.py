@@ -1,0 +1,306 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""nft is the judge of decoding: what the kernel holds, read over netlink, against ``nft -j list``."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rempart.errors import DocumentError
+from rempart.netlink.socket import NetlinkSocket
+from rempart.nftables import uapi
+from rempart.nftables.decode import SetView, decode_elements, decode_rule
+from rempart.nftables.expressions import decode_list, encode_list
+from rempart.nftables.statements import compile_rule
+from rempart.ruleset import kernel
+from rempart.ruleset.messages import new_rule
+
+from tests.support.namespaces import Namespace
+
+CORPUS = Path(__file__).parent.parent / "data" / "nft_corpus"
+FILES = sorted(one.stem for one in CORPUS.glob("*.nft"))
+FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
+
+Statements = list[dict[str, Any]]
+
+
+def match(left: Any, right: Any, op: str = "==") -> dict[str, Any]:
+    return {"match": {"op": op, "left": left, "right": right}}
+
+
+def payload(protocol: str, field: str) -> dict[str, Any]:
+    return {"payload": {"protocol": protocol, "field": field}}
+
+
+# Rules that nft lists otherwise: nft's JSON as the key, with the reason that ours differs.
+DIFFERENT = {
+    json.dumps([{"counter": {"packets": -1, "bytes": 1}}]): (
+        "nft prints counters over 2^63 as negative numbers",
+        [{"counter": {"packets": 18446744073709551615, "bytes": 1}}],
+    ),
+    json.dumps(
+        [
+            match({"meta": {"key": "l4proto"}}, "tcp"),
+            {
+                "mangle": {
+                    "key": {"tcp option": {"name": "maxseg", "field": "size"}},
+                    "value": {"map": {"key": payload("th", "dport"), "data": {"set": [[22, 1400]]}}},
+                }
+            },
+        ]
+    ): (
+        "nft does not look for header names in the value of a TCP option",
+        [
+            {
+                "mangle": {
+                    "key": {"tcp option": {"name": "maxseg", "field": "size"}},
+                    "value": {"map": {"key": payload("tcp", "dport"), "data": {"set": [[22, 1400]]}}},
+                }
+            },
+        ],
+    ),
+}
+
+# Rules whose JSON stands for more than one list of expressions, by what shows it.
+NOT_UNIQUE = {
+    '{"prefix": {"addr": "2001:db8::", "len": 32}}': "a written mask and a prefix are listed alike",
+    '"field": "flags"}}, "right": 0}': "a mask over the whole field changes nothing, and is left out",
+    '"data": "@natmap"': "only the map's declaration says that it gives a port too",
+    '"right": "ftp*"': "the compiler knows prefixes of interface names alone",
+    '"log": {"group": 1, "snaplen": 0}': "nft sends a length of 0, which means the same as none",
+    '"quota": {"val": 0, "val_unit": "bytes"}': "the kernel marks a quota of 0 as used up",
+    '{"ct": {"key": "saddr", "dir": "original"}}': "the old key for addresses of either family",
+    '"set": "@meters", "stmt": [{"counter": null}, {"quota"': "nft leaves out the flag of several statements",
+    '"meter":': "the set of a meter is made with the rule",
+}
+
+
+class Rule:
+    """One rule of the corpus: nft's word for it and the kernel's."""
+
+    def __init__(
+        self,
+        family: str,
+        place: str,
+        listed: Statements,
+        expressions: bytes,
+        sets: dict[str, kernel.KernelSet],
+    ) -> None:
+        self.family = family
+        self.place = place
+        self.listed = listed
+        self.expressions = expressions
+        self.sets = sets
+
+    def view(self, name: str) -> SetView | None:
+        found = self.sets.get(name)
+        return None if found is None else SetView.of(found)
+
+    def decoded(self, written_out: bool = False) -> Statements:
+        return decode_rule(decode_list(self.expressions), self.family, self.view, written_out)
+
+
+class Corpus:
+    """All rules and declared sets of the corpus, out of one namespace."""
+
+    def __init__(self, listing: list[dict[str, Any]], picture: kernel.Picture) -> None:
+        listed = {}
+        declared = {}
+        for one in listing:
+            ((kind, body),) = one.items()
+            if kind == "rule":
+                place = (body["family"], body["table"], body["chain"], body["handle"])
+                listed[place] = body["expr"]
+            elif kind in ("set", "map"):
+                declared[body["family"], body["table"], body["name"]] = body.get("elem", [])
+        self.rules: list[Rule] = []
+        self.sets: list[tuple[str, kernel.KernelSet, list[Any]]] = []
+        for (number, name), table in picture.tables.items():
+            family = FAMILIES[number]
+            for chain in table.chains.values():
+                for rule in chain.rules:
+                    expected = listed.pop((family, name, chain.name, rule.handle))
+                    place = "%s %s %s" % (family, name, chain.name)
+                    self.rules.append(Rule(family, place, expected, rule.expressions, table.sets))
+            for one in table.sets.values():
+                if (family, name, one.name) in declared:
+                    elements = declared.pop((family, name, one.name))
+                    self.sets.append(("%s %s %s" % (family, name, one.name), one, elements))
+        assert not listed and not declared
+
+
+@functools.lru_cache(maxsize=1)
+def corpus() -> Corpus:
+    with Namespace() as namespace:
+        namespace.up().run("ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1")
+        for name in FILES:
+            namespace.run("nft", "-f", str(CORPUS / (name + ".nft")))
+        with NetlinkSocket(namespace.name) as socket:
+            places = [(one.family, one.name) for one in kernel.tables(socket)]
+            return Corpus(namespace.nft_json(), kernel.read(socket, places))
+
+
+@pytest.fixture(autouse=True)
+def interfaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interface indices are named as in a namespace with its loopback device alone."""
+    monkeypatch.setattr("socket.if_indextoname", {1: "lo"}.__getitem__)
+    monkeypatch.setattr("socket.if_nametoindex", {"lo": 1}.__getitem__)
+
+
+def test_every_rule_is_decoded_as_nft_lists_it(record_property: Callable[[str, object], None]) -> None:
+    rules = corpus().rules
+    agreed = 0
+    different = set()
+    wrong = []
+    for rule in rules:
+        decoded = rule.decoded()
+        if decoded == rule.listed:
+            agreed += 1
+            continue
+        key = json.dumps(rule.listed)
+        if key in DIFFERENT and DIFFERENT[key][1] == decoded:
+            different.add(key)
+        else:
+            wrong.append("%s\n  nft     %s\n  decoded %s" % (rule.place, key, json.dumps(decoded)))
+    print(
+        "%d of %d rules decoded as nft lists them, %d known to differ" % (agreed, len(rules), len(different))
+    )
+    record_property("agreed", agreed)
+    assert not wrong, "\n".join(wrong)
+    assert different == set(DIFFERENT), "no longer different: %s" % (set(DIFFERENT) - different)
+    assert agreed > 1000
+
+
+def test_every_declared_set_has_the_elements_that_nft_lists() -> None:
+    sets = corpus().sets
+    wrong = [
+        "%s\n  nft     %s\n  decoded %s" % (place, elements, decode_elements(SetView.of(one)))
+        for place, one, elements in sets
+        if decode_elements(SetView.of(one)) != elements
+    ]
+    assert not wrong, "\n".join(wrong)
+    assert sum(bool(elements) for _, _, elements in sets) > 60
+
+
+def comparable(expressions: list[Any]) -> list[Any]:
+    """Expressions without the names of anonymous sets and without counts."""
+    for one in expressions:
+        if hasattr(one, "set_id"):
+            one.set_id = None
+        if one.name in ("lookup", "objref") and (one.set or "").startswith("__"):
+            one.set = "anonymous"
+    return expressions
+
+
+def unordered(value: Any) -> Any:
+    """The same JSON with the elements of sets in one order."""
+    if isinstance(value, dict):
+        return {
+            name: sorted(map(unordered, one), key=json.dumps)
+            if name == "set" and isinstance(one, list)
+            else unordered(one)
+            for name, one in value.items()
+        }
+    return [unordered(one) for one in value] if isinstance(value, list) else value
+
+
+def compiles_back(rule: Rule, statements: Statements) -> bool:
+    try:
+        compiled = compile_rule(statements, rule.family)
+    except (DocumentError, ValueError):
+        return False
+    for one in compiled.expressions:
+        if getattr(one, "set_id", None) is not None:
+            one.set = "__%d" % one.set_id  # the number that the kernel puts into the name
+    sets = {"__%d" % one.set_id: SetView.of(one) for one in compiled.sets}
+    again = decode_rule(compiled.expressions, rule.family, lambda name: sets.get(name) or rule.view(name))
+    if comparable(compiled.expressions) != comparable(decode_list(rule.expressions)):
+        return False
+    assert unordered(again) == unordered(rule.decoded())
+    return True
+
+
+def test_what_is_decoded_compiles_to_the_same_expressions() -> None:
+    rules = corpus().rules
+    wrong = []
+    reasons = set()
+    plain = written_out = 0
+    for rule in rules:
+        text = json.dumps(rule.decoded())
+        known = [one for one in NOT_UNIQUE if one in text]
+        if compiles_back(rule, rule.decoded()):
+            plain += 1
+        elif compiles_back(rule, rule.decoded(written_out=True)):
+            written_out += 1
+        elif known:
+            reasons.update(known)
+        else:
+            wrong.append("%s %s" % (rule.place, text))
+    print(
+        "%d of %d rules compile back, %d more with implied matches written out"
+        % (plain, len(rules), written_out)
+    )
+    assert not wrong, "\n".join(wrong)
+    assert reasons == set(NOT_UNIQUE), "unique now: %s" % (set(NOT_UNIQUE) - reasons)
+    assert plain > 1000 and written_out
+
+
+MASKS = (0x00, 0x01, 0x03, 0xE3, 0xFC, 0xFF)
+CHANGES = (0x00, 0x02, 0x08, 0x10, 0xB8, 0xFF)
+NUMBERS = {"ip": uapi.NFPROTO_IPV4, "ip6": uapi.NFPROTO_IPV6, "inet": uapi.NFPROTO_INET}
+
+
+@functools.lru_cache(maxsize=1)
+def tos_rules() -> dict[tuple[str, int, int], Rule]:
+    """Every TOS change, put into a kernel and dumped."""
+    rules = {}
+    asked = [(mask, change) for mask in MASKS for change in CHANGES]
+    with Namespace() as namespace:
+        namespace.nft("".join("table %s t { chain c { }; }\n" % family for family in NUMBERS))
+        with NetlinkSocket(namespace.name) as socket:
+            for family, number in NUMBERS.items():
+                before = [match({"meta": {"key": "nfproto"}}, "ipv4")] if family == "inet" else []
+                batch = []
+                for mask, change in asked:
+                    compiled = compile_rule([*before, {"tos": {"and": mask, "xor": change}}], family)
+                    batch.append(new_rule(number, "t", "c", encode_list(compiled.expressions)))
+                socket.transact(batch)
+                found = kernel.rules(socket, number, "t")["c"]
+                assert len(found) == len(asked)
+                for place, rule in zip(asked, found):
+                    rules[(family, *place)] = Rule(family, "t", [], rule.expressions, {})
+    return rules
+
+
+@pytest.mark.parametrize("family", NUMBERS)
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_tos_change_comes_back_from_the_kernel(family: str, mask: int, change: int) -> None:
+    rule = tos_rules()[family, mask, change]
+    ((name, body),) = [item for one in rule.decoded() for item in one.items() if item[0] != "match"]
+    if name == "tos":
+        assert body == {"and": mask, "xor": change}
+    else:
+        field = body["key"]["payload"]
+        assert field["protocol"] == ("ip6" if family == "ip6" else "ip")
+        # exactly this field's bits are replaced, no other is touched
+        bits = {"dscp": 0xFC, "ecn": 0x03}[field["field"]]
+        assert mask == 0xFF ^ bits
+        assert change & ~bits == 0
+    assert compiles_back(rule, rule.decoded())
+
+
+def test_iptables_extensions_are_named_as_nft_names_them(netns: Namespace) -> None:
+    netns.run("iptables-nft", "-A", "INPUT", "-m", "length", "--length", "5:9", "-j", "ACCEPT")
+    netns.run("iptables-nft", "-A", "INPUT", "-m", "conntrack", "--ctstate", "NEW", "-j", "LOG")
+    with NetlinkSocket(netns.name) as socket:
+        rules = kernel.rules(socket, uapi.NFPROTO_IPV4, "filter")["INPUT"]
+    listed = [one["rule"]["expr"] for one in netns.nft_json() if "rule" in one]
+    assert [decode_rule(decode_list(one.expressions), "ip", lambda name: None) for one in rules] == listed
+    assert listed[1][0] == {"xt": {"type": "match", "name": "conntrack"}}
