@@ -125,13 +125,20 @@ class Shifted(Selector):
         append_shift(program, register, self.left.width, self.operation, self.count)
 
 
+def at_the_right(selector: Selector) -> Selector:
+    """The selector with its value at the right end of its register, as named sets keep it."""
+    if not selector.shift:
+        return selector
+    return Shifted(selector, uapi.NFT_BITWISE_RSHIFT, selector.shift)
+
+
 class Concatenation(Selector):
     """Several selectors side by side, each padded to 32 bits."""
 
     def __init__(self, parts: list[Selector]) -> None:
-        self.parts = parts
+        self.parts = [at_the_right(part) for part in parts]
         self.byteorder = "big"
-        self.bits = sum(part.units * 32 for part in parts)
+        self.bits = sum(part.units * 32 for part in self.parts)
         self.datatype = concatenated_type([part.datatype for part in parts])
 
     @property

@@ -12,6 +12,7 @@ from .. import uapi
 from ..expressions.state import Dynset
 from ..parameters import checked, choice
 from ..selectors import build
+from ..selectors.base import at_the_right
 from ..selectors.program import Program, wire_register
 from ..stateful import STATEFUL
 from .context import Context, Step
@@ -87,7 +88,7 @@ def _update(mapping: dict[str, Any], kind: str, context: Context) -> tuple[Dynse
                 )
         element = inner.get("val")
     try:
-        key = build(element, context)
+        key = at_the_right(build(element, context))
     except DocumentError as error:
         raise error.at("elem") from None
     expressions = []

@@ -12,7 +12,14 @@ from .. import uapi
 from ..datatypes import interface_prefix
 from ..expressions.registers import Cmp, Lookup, Range
 from ..selectors import build
-from ..selectors.base import Concatenation, Selector, append_conversion, append_mask, pack_number
+from ..selectors.base import (
+    Concatenation,
+    Selector,
+    append_conversion,
+    append_mask,
+    at_the_right,
+    pack_number,
+)
 from ..selectors.constants import is_wildcard, number_of, packed, prefix_numbers, range_numbers
 from ..selectors.environment import Fib
 from ..selectors.payload import Payload
@@ -184,7 +191,7 @@ def _compile_right(selector: Selector, op: str, right: Any, context: Context) ->
         name = right[1:]
         declared = declared_set(context, name)
         interval = bool(declared and declared.interval)
-        steps.append(Membership(selector, name, None, negated, interval))
+        steps.append(Membership(at_the_right(selector), name, None, negated, interval))
     elif isinstance(right, dict) and "set" in right:
         content = anonymous_set(context, selector, right["set"])
         steps.append(Membership(selector, content.name, content.set_id, negated, content.interval))

@@ -11,7 +11,7 @@ from ...errors import DocumentError
 from .. import uapi
 from ..expressions.registers import Immediate, Lookup
 from ..selectors import build, is_selector
-from ..selectors.base import Concatenation, Selector, append_conversion, append_shift
+from ..selectors.base import Concatenation, Selector, append_conversion, append_shift, at_the_right
 from ..selectors.constants import packed
 from ..selectors.program import Program, wire_register
 from .context import Context
@@ -109,7 +109,7 @@ def build_map(value: Any, target: Selector | str, context: Context, object_type:
     units = target.units if isinstance(target, Concatenation) else 4
     if isinstance(data, str) and data.startswith("@"):
         declared = declared_set(context, data[1:])
-        return Mapped(key, data[1:], None, bool(declared and declared.interval), units)
+        return Mapped(at_the_right(key), data[1:], None, bool(declared and declared.interval), units)
     pairs = data.get("set") if isinstance(data, dict) else data
     try:
         content = anonymous_map(context, key, pairs, target, object_type)

@@ -12,6 +12,7 @@ from .. import uapi
 from ..expressions import Verdict
 from ..expressions.registers import Immediate, Lookup
 from ..selectors import build
+from ..selectors.base import at_the_right
 from ..selectors.program import Program, wire_register
 from ..verdicts import verdict_of
 from .context import Context, Step
@@ -69,7 +70,7 @@ def compile_vmap(value: Any, context: Context) -> None:
     if isinstance(data, str) and data.startswith("@"):
         declared = declared_set(context, data[1:])
         interval = bool(declared and declared.interval)
-        context.steps.append(VerdictMapStep(selector, data[1:], None, interval))
+        context.steps.append(VerdictMapStep(at_the_right(selector), data[1:], None, interval))
         return
     try:
         content = anonymous_map(
