@@ -12,10 +12,17 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import DocumentError, Problem, nearest
-from .flat.interfaces import ALLOWED as INTERFACE_ALLOWED
-from .flat.interfaces import name_of
-from .flat.lowering import COMMENT_LENGTH
-from .flat.values import size_of, text
+from .declared import OBJECTS, Declared, DeclaredFlowtable, DeclaredObject, DeclaredSet
+from .devices import read_devices
+from .fields import (
+    note_repetitions,
+    note_unknown,
+    read_choice,
+    read_comment,
+    read_flags,
+    read_list,
+    read_name,
+)
 from .placement import CONNTRACK_PRIORITY, check_calls, check_statements
 from .priorities import priority_of
 
@@ -37,16 +44,8 @@ HOOKS["inet"] = {**HOOKS["ip"], "filter": (*HOOKS["ip"]["filter"], "ingress")}
 
 DEVICE_HOOKS = ("ingress", "egress")
 
-NAME_LENGTH = 255
-"""NFT_NAME_MAXLEN of linux/netfilter/nf_tables.h, less the closing NUL."""
-
-DEVICES = 256
-"""NFT_NETDEVICE_MAX of net/netfilter/nf_tables_api.c."""
-
-_FIRST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_.")
-_FURTHER = _FIRST | frozenset("0123456789/-\\")
-
-TABLE_KEYS = ("name", "family", "comment", "flags", "chains", "sets")
+_DECLARING = ("sets", "maps", *OBJECTS, "flowtables")
+TABLE_KEYS = ("name", "family", "comment", "flags", "chains", *_DECLARING)
 CHAIN_KEYS = ("name", "type", "hook", "priority", "policy", "device", "devices", "comment", "rules")
 
 
@@ -87,9 +86,23 @@ class Chain:
 
 
 class Table:
-    """A table, owned whole. ``flags`` holds "dormant" or nothing; ``sets`` is as the document has it."""
+    """A table. ``flags`` holds "dormant" or nothing; ``sets`` are sets and maps.
 
-    __slots__ = ("chains", "comment", "family", "flags", "name", "place", "sets")
+    ``partial``: what the document does not name may be in the table all the same.
+    """
+
+    __slots__ = (
+        "chains",
+        "comment",
+        "family",
+        "flags",
+        "flowtables",
+        "name",
+        "objects",
+        "partial",
+        "place",
+        "sets",
+    )
 
     def __init__(
         self,
@@ -98,35 +111,54 @@ class Table:
         comment: str = "",
         flags: tuple[str, ...] = (),
         chains: list[Chain] | None = None,
-        sets: list[dict[str, Any]] | None = None,
+        sets: list[DeclaredSet] | None = None,
+        objects: list[DeclaredObject] | None = None,
+        flowtables: list[DeclaredFlowtable] | None = None,
         place: str = "",
+        partial: bool = False,
     ) -> None:
         self.family = family
         self.name = name
         self.comment = comment
         self.flags = flags
         self.chains: list[Chain] = chains if chains is not None else []
-        self.sets: list[dict[str, Any]] = sets if sets is not None else []
+        self.sets: list[DeclaredSet] = sets if sets is not None else []
+        self.objects: list[DeclaredObject] = objects if objects is not None else []
+        self.flowtables: list[DeclaredFlowtable] = flowtables if flowtables is not None else []
         self.place = place
+        self.partial = partial
+
+    def declared(self) -> Declared:
+        """What the table's rules may refer to by name: for ``flat.lower``."""
+        objects: dict[str, dict[str, DeclaredObject]] = {}
+        for one in self.objects:
+            objects.setdefault(one.type, {})[one.name] = one
+        return Declared(
+            {one.name: one for one in self.sets},
+            objects,
+            {one.name: one for one in self.flowtables},
+            not self.partial,
+        )
 
 
-def load(document: Any) -> list[Table]:
+def load(document: Any, partial: bool = False) -> list[Table]:
     """The tables of a document. Raises DocumentError with every problem found.
 
     Whatever the schema would refuse is refused here too, but for the rules' own
-    keys: those are for ``flat.lower``.
+    keys: those are for ``flat.lower``. ``partial``: the document names only some of
+    what is in its tables, so jumps and references may lead to what it does not name.
     """
     problems: list[Problem] = []
     tables: list[Table] = []
     if not isinstance(document, dict):
         raise DocumentError("a document is a mapping with the key 'tables'", found=document)
-    _known(document, ("tables",), "", problems)
+    note_unknown(document, ("tables",), "", problems)
     if "tables" not in document:
         problems.append(Problem("the key 'tables' is missing", allowed="a list of tables"))
     seen: dict[tuple[str, str], str] = {}
-    for index, one in enumerate(_list(document.get("tables", []), "tables", problems)):
+    for index, one in enumerate(read_list(document.get("tables", []), "tables", problems)):
         place = "tables[%d]" % index
-        table = _table(one, place, problems)
+        table = _table(one, place, partial, problems)
         if table is None:
             continue
         tables.append(table)
@@ -145,94 +177,29 @@ def load(document: Any) -> list[Table]:
     return tables
 
 
-def _known(value: dict[str, Any], keys: tuple[str, ...], place: str, problems: list[Problem]) -> None:
-    for key in value:
-        if key not in keys:
-            problem = Problem("unknown key", str(key), value[key], ", ".join(keys), nearest(str(key), keys))
-            problems.append(problem.at(place))
-
-
-def _list(value: Any, place: str, problems: list[Problem]) -> list[Any]:
-    if isinstance(value, list):
-        return value
-    problems.append(Problem("no list", place, value, "a list"))
-    return []
-
-
-def _name(value: dict[str, Any], what: str, place: str, problems: list[Problem]) -> str:
-    if "name" not in value:
-        problems.append(Problem("the key 'name' is missing", place, allowed="the %s's name" % what))
-        return ""
-    name = value["name"]
-    place += ".name"
-    if not isinstance(name, str):
-        problems.append(Problem("the name of a %s is a text" % what, place, name, cure="quote it"))
-        return ""
-    size = size_of(name)
-    if not 0 < size <= NAME_LENGTH:
-        message = "the name is too long: %d bytes" % size if size else "an empty name"
-        problems.append(Problem(message, place, name, "1 to %d bytes" % NAME_LENGTH))
-    elif name[0] not in _FIRST or not _FURTHER.issuperset(name):
-        problems.append(
-            Problem(
-                "nft could not write this name",
-                place,
-                name,
-                "a letter, _ or . first, then letters, digits and _ . - / \\",
-            )
-        )
-    return name
-
-
-def _comment(value: dict[str, Any], place: str, problems: list[Problem]) -> str:
-    try:
-        return text(value.get("comment", ""), COMMENT_LENGTH, "the comment")
-    except DocumentError as error:
-        problems.extend(error.at(place + ".comment").problems)
-        return ""
-
-
-def _choice(
-    value: dict[str, Any], key: str, known: tuple[str, ...], default: str, place: str, problems: list[Problem]
-) -> str:
-    word = value.get(key, default)
-    if isinstance(word, str) and (word in known or word == default):
-        return word
-    problems.append(
-        Problem("no such %s" % key, "%s.%s" % (place, key), word, ", ".join(known), nearest(str(word), known))
-    )
-    return default
-
-
-def _table(value: Any, place: str, problems: list[Problem]) -> Table | None:
+def _table(value: Any, place: str, partial: bool, problems: list[Problem]) -> Table | None:
     if not isinstance(value, dict):
         problems.append(Problem("a table is a mapping", place, value, ", ".join(TABLE_KEYS)))
         return None
-    _known(value, TABLE_KEYS, place, problems)
+    note_unknown(value, TABLE_KEYS, place, problems)
     table = Table(
-        _choice(value, "family", FAMILIES, "inet", place, problems),
-        _name(value, "table", place, problems),
-        _comment(value, place, problems),
-        _flags(value, place, problems),
+        read_choice(value, "family", FAMILIES, "inet", place, problems),
+        read_name(value, "table", place, problems),
+        read_comment(value, place, problems),
+        tuple(read_flags(value, ("dormant",), "table", place, problems)),
         place=place,
+        partial=partial,
     )
-    if value.get("sets"):
-        problems.append(
-            Problem(
-                "named sets cannot be declared yet",
-                place + ".sets",
-                value["sets"],
-                cure="write the values as a list in the rule",
-            )
-        )
-    elif "sets" in value:
-        _list(value["sets"], place + ".sets", problems)
     before = len(problems)
-    for index, one in enumerate(_list(value.get("chains", []), place + ".chains", problems)):
+    if not value.keys().isdisjoint(_DECLARING):
+        from .declarations import declare
+
+        declare(value, table, problems)
+    for index, one in enumerate(read_list(value.get("chains", []), place + ".chains", problems)):
         chain = _chain(one, table, "%s.chains[%d]" % (place, index), problems)
         if chain is not None:
             table.chains.append(chain)
-    _check_names(table, problems)
+    note_repetitions(table.chains, "chain", problems)
     if len(problems) == before:
         calls = check_calls(table, problems)
         if len(problems) == before:
@@ -240,37 +207,15 @@ def _table(value: Any, place: str, problems: list[Problem]) -> Table | None:
     return table
 
 
-def _flags(value: dict[str, Any], place: str, problems: list[Problem]) -> tuple[str, ...]:
-    flags = _list(value.get("flags", []), place + ".flags", problems)
-    for index, flag in enumerate(flags):
-        if flag != "dormant":
-            problems.append(Problem("no flag of a table", "%s.flags[%d]" % (place, index), flag, "dormant"))
-    return ("dormant",) if "dormant" in flags else ()
-
-
-def _check_names(table: Table, problems: list[Problem]) -> None:
-    seen: dict[str, str] = {}
-    for chain in table.chains:
-        if chain.name and chain.name in seen:
-            problems.append(
-                Problem(
-                    "a second chain of this name; the first is %s" % seen[chain.name],
-                    chain.place + ".name",
-                    chain.name,
-                )
-            )
-        seen.setdefault(chain.name, chain.place)
-
-
 def _chain(value: Any, table: Table, place: str, problems: list[Problem]) -> Chain | None:
     if not isinstance(value, dict):
         problems.append(Problem("a chain is a mapping", place, value, ", ".join(CHAIN_KEYS)))
         return None
-    _known(value, CHAIN_KEYS, place, problems)
+    note_unknown(value, CHAIN_KEYS, place, problems)
     chain = Chain(
-        _name(value, "chain", place, problems), comment=_comment(value, place, problems), place=place
+        read_name(value, "chain", place, problems), comment=read_comment(value, place, problems), place=place
     )
-    chain.rules = _list(value.get("rules", []), place + ".rules", problems)
+    chain.rules = read_list(value.get("rules", []), place + ".rules", problems)
     if "hook" in value:
         _base_chain(value, chain, table.family, problems)
     else:
@@ -330,7 +275,7 @@ def _base_chain(value: dict[str, Any], chain: Chain, family: str, problems: list
                 "more than %d" % CONNTRACK_PRIORITY,
             )
         )
-    chain.policy = _choice(value, "policy", ("accept", "drop"), "accept", place, problems)
+    chain.policy = read_choice(value, "policy", ("accept", "drop"), "accept", place, problems)
     _devices(value, chain, problems)
 
 
@@ -352,23 +297,4 @@ def _devices(value: dict[str, Any], chain: Chain, problems: list[Problem]) -> No
         message = "device beside devices" if given else "a chain on hook %s needs a device" % chain.hook
         problems.append(Problem(message, place, allowed="device: name, or devices: [names]"))
         return
-    key = given[0]
-    devices = value[key] if key == "devices" else [value[key]]
-    if not isinstance(devices, list) or not 0 < len(devices) <= DEVICES:
-        problems.append(
-            Problem("no devices", place + ".devices", devices, "a list of 1 to %d names" % DEVICES)
-        )
-        return
-    for index, device in enumerate(devices):
-        where = "%s.devices[%d]" % (place, index) if key == "devices" else place + ".device"
-        try:
-            if name_of(device).endswith("*"):
-                raise DocumentError(
-                    "a chain is bound to whole names", found=device, allowed=INTERFACE_ALLOWED
-                )
-        except DocumentError as error:
-            problems.extend(error.at(where).problems)
-            continue
-        if device in devices[:index]:
-            problems.append(Problem("the same device twice", where, device))
-    chain.devices = tuple(str(device) for device in devices)
+    chain.devices = read_devices(value[given[0]], "chain", "%s.%s" % (place, given[0]), problems)

@@ -15,6 +15,7 @@ from typing import Any, Callable, Optional
 
 from ...errors import DocumentError
 from ...nftables.datatypes import TYPES
+from ..declared import Declared
 from .values import Statement, Values, at, values_of
 
 NETWORKS = {
@@ -95,12 +96,15 @@ class Draft:
     ``memo``     what a key found out for one alternative and wants for the next
     """
 
-    __slots__ = ("addresses", "bound", "family", "memo", "network", "protocol", "rule")
+    __slots__ = ("addresses", "bound", "declared", "family", "memo", "network", "protocol", "rule")
 
-    def __init__(self, rule: Mapping[str, Any], family: str, addresses: Mapping[str, list[str]]) -> None:
+    def __init__(
+        self, rule: Mapping[str, Any], family: str, addresses: Mapping[str, list[str]], declared: Declared
+    ) -> None:
         self.rule = rule
         self.family = family
         self.addresses = addresses
+        self.declared = declared
         self.network: str | None = None
         self.bound = family in ("ip", "ip6", "arp")
         self.memo: dict[str, Any] = {}

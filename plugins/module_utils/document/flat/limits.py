@@ -1,15 +1,14 @@
 # SPDX-FileCopyrightText: The rempart authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``limit`` and ``counter``."""
+"""Limits: packets or bytes in a time, up to that rate or above it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ...errors import DocumentError, nearest
-from .key import Draft, Key
-from .values import Statement, integer, mapping, switched_on
+from .values import Statement, integer, mapping
 
 PER = ("second", "minute", "hour", "day", "week")
 UNITS = {"packets": 0, "bytes": 1, "kbytes": 1 << 10, "mbytes": 1 << 20}
@@ -20,11 +19,12 @@ PACKET_BURST = 5
 ALLOWED = 'a text such as "10/second", "10/minute burst 5 packets", "over 1 mbytes/second"'
 
 
-def _lower(value: Any, draft: Draft) -> list[Statement]:
+def limit_of(value: Any) -> Statement:
+    """The statement of a limit, as nft prints it. Raises DocumentError."""
     if isinstance(value, dict):
-        return [_of_mapping(value)]
+        return _of_mapping(value)
     if isinstance(value, str):
-        return [_of_text(value)]
+        return _of_text(value)
     raise DocumentError("no limit", found=value, allowed=ALLOWED)
 
 
@@ -97,13 +97,13 @@ def _statement(
     if burst is not None and burst[1] == "packets":
         raise DocumentError("a burst of packets for a rate of bytes", "burst" if in_mapping else "", text)
     most = (1 << 53) // UNITS[unit]
-    rate_number, rate_unit = _largest_unit(
+    rate_number, rate_unit = largest_unit(
         integer(rate, 1, most, "rate", "rate" if in_mapping else "") * UNITS[unit]
     )
     burst_number, burst_unit = 0, "bytes"
     if burst is not None:
         most = 0xFFFFFFFF // UNITS[burst[1]]
-        burst_number, burst_unit = _largest_unit(
+        burst_number, burst_unit = largest_unit(
             integer(burst[0], 0, most, "burst", "burst" if in_mapping else "") * UNITS[burst[1]]
         )
     limit = {"rate": rate_number, "burst": burst_number, "per": per}
@@ -114,16 +114,10 @@ def _statement(
     return {"limit": limit}
 
 
-def _largest_unit(count: int) -> tuple[int, str]:
+def largest_unit(count: int) -> tuple[int, str]:
+    """A number of bytes in the largest unit that divides it."""
     unit = 0
     while count and unit + 1 < len(BYTE_UNITS) and count % 1024 == 0:
         count //= 1024
         unit += 1
     return count, BYTE_UNITS[unit]
-
-
-def _lower_counter(value: Any, draft: Draft) -> list[Statement]:
-    return [{"counter": None}] if switched_on(value) else []
-
-
-STATEMENTS = {"limit": Key(_lower), "counter": Key(_lower_counter)}

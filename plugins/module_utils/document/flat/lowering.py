@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...errors import DocumentError, Problem, nearest
+from ..declared import Declared
 from . import (
     addresses,
     changes,
@@ -22,13 +23,13 @@ from . import (
     fragments,
     icmp,
     interfaces,
-    limits,
     log,
     marks,
     nat,
     network,
     owners,
     ports,
+    stateful,
     statements,
     tcp,
     tos,
@@ -55,7 +56,8 @@ MATCHES: dict[str, Key] = {
 """What a packet is tested for, in the order of the statements."""
 
 STATEMENTS: dict[str, Key] = {
-    **limits.STATEMENTS,
+    **stateful.LIMITING,
+    **stateful.COUNTING,
     **log.STATEMENTS,
     **changes.STATEMENTS,
     **tos.STATEMENTS,
@@ -86,14 +88,19 @@ SWAPPED = {
 """What ``bidirectional`` exchanges."""
 
 NO_ADDRESSES: Mapping[str, list[str]] = {}
+NOTHING_KNOWN = Declared()
 
 
 def lower(
-    rule: Mapping[str, Any], family: str, addresses: Mapping[str, list[str]] = NO_ADDRESSES
+    rule: Mapping[str, Any],
+    family: str,
+    addresses: Mapping[str, list[str]] = NO_ADDRESSES,
+    declared: Declared = NOTHING_KNOWN,
 ) -> list[list[Statement]]:
     """The rules, each a list of statements, that one rule stands for in a table of ``family``.
 
-    ``addresses`` are those of the host names in the document (``hosts.resolve``).
+    ``addresses`` are those of the host names in the document (``hosts.resolve``),
+    ``declared`` what the table has beside its chains (``Table.declared``).
     A value that nft takes as it is (an address, a port number, a mark, an interface
     name, a chain) goes into the statements as the same object. Raises DocumentError
     with every problem of the rule, their places relative to the rule.
@@ -111,7 +118,7 @@ def lower(
     _try(problems, lambda: _one_ending(rule))
     if not rule.keys() & KEYS.keys() and not problems:
         raise DocumentError("a rule that says nothing", found=rule, cure="say at least counter: true")
-    draft = Draft(rule, family, addresses)
+    draft = Draft(rule, family, addresses, declared)
     rows: list[list[Statement]] = []
     if "protocol" not in known and verdicts.resets_tcp(draft):
         known = sorted([*known, "protocol"], key=ORDER.__getitem__)
@@ -124,7 +131,7 @@ def lower(
     if both_ways:
         reverse = {SWAPPED.get(key, key): value for key, value in rule.items() if key != "bidirectional"}
         if any(reverse.get(key) != rule.get(key) for key in SWAPPED):
-            rows += lower(reverse, family, addresses)
+            rows += lower(reverse, family, addresses, declared)
     return rows
 
 
