@@ -39,8 +39,7 @@ def _write_table(plan: Plan, table: TablePlan, set_id: int) -> int:
         if table.action == "remove":
             return set_id
     desired = table.desired
-    assert desired is not None
-    if table.action in _ARRIVING:
+    if table.action in _ARRIVING and desired is not None:
         plan.add(messages.new_table(number, name, desired.flags, desired.userdata, exclusive=True), whole)
     elif table.flags is not None:
         plan.add(messages.new_table(number, name, table.flags), whole)

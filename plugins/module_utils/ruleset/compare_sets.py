@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from ..netlink.attributes import attribute, walk
@@ -27,6 +28,10 @@ _TRANSIENT = (
     uapi.NFTA_SET_ELEM_EXPRESSIONS,
     uapi.NFTA_SET_ELEM_PAD,
 )
+
+_KEY_HEAD = 8  # the headers of NFTA_SET_ELEM_KEY and of NFTA_DATA_VALUE in it
+_END = attribute(uapi.NFTA_SET_ELEM_FLAGS, uapi.NFT_SET_ELEM_INTERVAL_END.to_bytes(4, "big"))
+_LASTING_SIZE = 16  # no room for a key and an expiration, which takes 12 bytes
 
 
 def same_properties(kernel: KernelSet, desired: SetContent) -> bool:
@@ -71,52 +76,63 @@ def plan_elements(plan: SetPlan, held: list[bytes], wanted: list[bytes], interva
     if old == new:
         return
     if interval:
-        gone, come = _segments(held), _segments(wanted)
+        gone, come = segments(held), segments(wanted)
         for key in gone.keys() - come.keys():
             plan.remove += gone[key]
         for key in come.keys() - gone.keys():
             plan.add += come[key]
         return
-    lasting = {_lasting(payload): payload for payload in old - new}
-    arriving = {_lasting(payload): payload for payload in new - old}
-    plan.remove = [payload for key, payload in lasting.items() if key not in arriving]
-    plan.add = [payload for key, payload in arriving.items() if key not in lasting]
+    leaving = {lasting(payload): payload for payload in old - new}
+    arriving = {lasting(payload): payload for payload in new - old}
+    plan.remove = [payload for key, payload in leaving.items() if key not in arriving]
+    plan.add = [payload for key, payload in arriving.items() if key not in leaving]
 
 
-def _lasting(payload: bytes) -> bytes:
+def lasting(payload: bytes) -> bytes:
     """An element without what changes by itself."""
+    if len(payload) <= _LASTING_SIZE:
+        return payload
     attributes = walk(payload)
     if not any(kind in _TRANSIENT for kind, _ in attributes):
         return payload
     return b"".join(attribute(kind, data) for kind, data in attributes if kind not in _TRANSIENT)
 
 
-def _segments(elements: list[bytes]) -> dict[tuple[bytes, ...], list[bytes]]:
+def segments(elements: list[bytes]) -> dict[tuple[bytes, ...], list[bytes]]:
     """Points as intervals: each first point with the end behind it; catch-all and floor alone."""
-    points = []
-    segments: dict[tuple[bytes, ...], list[bytes]] = {}
+    points: list[tuple[bytes, bool, bytes]] = []
+    found: dict[tuple[bytes, ...], list[bytes]] = {}
+    head = elements[0][:_KEY_HEAD] if elements else b""
+    plain = (int.from_bytes(head[:2], sys.byteorder) + 3) & ~3 if len(head) == _KEY_HEAD else 0
     for payload in elements:
+        # nearly all points are a key alone, or a key with the end flag behind it
+        size = len(payload)
+        if payload[:_KEY_HEAD] == head and (
+            size == plain or (size == plain + len(_END) and payload.endswith(_END))
+        ):
+            points.append((payload[_KEY_HEAD:plain], size == plain, payload))
+            continue
         attributes = dict(walk(payload))
         flags = int.from_bytes(attributes.get(uapi.NFTA_SET_ELEM_FLAGS, b""), "big")
         key = attributes.get(uapi.NFTA_SET_ELEM_KEY)
         if key is None:
-            segments[(_lasting(payload),)] = [payload]
+            found[(lasting(payload),)] = [payload]
         else:
-            # at one key the end of one interval comes before the start of the next
-            ends = bool(flags & uapi.NFT_SET_ELEM_INTERVAL_END)
-            points.append((key, not ends, payload))
+            padded = key[4:] + b"\0" * (-len(key) % 4)
+            points.append((padded, not flags & uapi.NFT_SET_ELEM_INTERVAL_END, payload))
+    # at one key the end of one interval comes before the start of the next
     points.sort()
     start: bytes | None = None
     for _, begins, payload in points:
         if begins:
             if start is not None:
-                segments[(_lasting(start),)] = [start]
+                found[(lasting(start),)] = [start]
             start = payload
         elif start is None:
-            segments[(_lasting(payload),)] = [payload]
+            found[(lasting(payload),)] = [payload]
         else:
-            segments[(_lasting(start), _lasting(payload))] = [start, payload]
+            found[(lasting(start), lasting(payload))] = [start, payload]
             start = None
     if start is not None:
-        segments[(_lasting(start),)] = [start]
-    return segments
+        found[(lasting(start),)] = [start]
+    return found

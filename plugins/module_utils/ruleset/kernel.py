@@ -16,7 +16,7 @@ from collections.abc import Iterable
 
 from ..errors import HostError, KernelError
 from ..netlink import messages
-from ..netlink.attributes import TYPE_MASK, attribute, table, walk
+from ..netlink.attributes import TYPE_MASK, attribute, nested, table, walk
 from ..netlink.socket import NetlinkSocket
 from ..nftables import uapi
 from .messages import Hook
@@ -29,6 +29,8 @@ _READS = 20  # pictures begun before a ruleset that keeps changing is an error
 # chain by chain walks less, but is one more dump a chain. Measured on Linux 6.18: a
 # dump costs about as much as walking over so many pairs of rules.
 _PAIRS_PER_DUMP = 60_000
+
+_KEYS = (uapi.NFTA_SET_ELEM_KEY, uapi.NFTA_SET_ELEM_KEY_END, uapi.NFTA_SET_ELEM_FLAGS)
 
 _ATTRIBUTE = struct.Struct("=HH")
 _BE64 = struct.Struct(">Q")
@@ -314,6 +316,33 @@ def elements(kernel: NetlinkSocket, family: int, name: str, set_name: str) -> li
     )
     found: list[bytes] = []
     for body in kernel.dump(_SUBSYSTEM | uapi.NFT_MSG_GETSETELEM, family, asked):
+        for kind, payload in walk(body, _BODY):
+            if kind == uapi.NFTA_SET_ELEM_LIST_ELEMENTS:
+                found.extend([one for _, one in walk(payload)])
+    return found
+
+
+def find_elements(
+    kernel: NetlinkSocket, family: int, name: str, set_name: str, element: bytes
+) -> list[bytes]:
+    """The one element with the key of ``element`` (both payloads of NFTA_LIST_ELEM), or none.
+
+    For sets of single values and of concatenations: no dump is needed.
+    """
+    key = [attribute(kind, data) for kind, data in walk(element) if kind in _KEYS]
+    asked = (
+        _text_attribute(uapi.NFTA_SET_ELEM_LIST_TABLE, name)
+        + _text_attribute(uapi.NFTA_SET_ELEM_LIST_SET, set_name)
+        + nested(uapi.NFTA_SET_ELEM_LIST_ELEMENTS, nested(uapi.NFTA_LIST_ELEM, *key))
+    )
+    try:
+        bodies = kernel.request(_SUBSYSTEM | uapi.NFT_MSG_GETSETELEM, family, asked)
+    except KernelError as error:
+        if error.code == errno.ENOENT:
+            return []
+        raise
+    found: list[bytes] = []
+    for body in bodies:
         for kind, payload in walk(body, _BODY):
             if kind == uapi.NFTA_SET_ELEM_LIST_ELEMENTS:
                 found.extend([one for _, one in walk(payload)])
