@@ -15,6 +15,7 @@ from .loads import LOADS
 from .nodes import Joined, Looked, Node, Value
 from .protocols import Protocols, Statement
 from .sets import SetView, decode_elements
+from .stateful import unknown
 
 _ACTIONS: dict[str, Callable[[Any, Any], None]] = {
     "cmp": matches.compare,
@@ -109,7 +110,7 @@ class Decoder:
         self._unused = {}
 
     def _show_unknown(self, expression: Expression) -> None:
-        self.act({"unknown": {"expression": expression.name, "bytes": expression.encode().hex()}})
+        self.act(unknown(expression))
 
     # -- expressions
 

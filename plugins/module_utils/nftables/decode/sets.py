@@ -15,7 +15,7 @@ from ..expressions import Verdict, decode_one
 from ..expressions.codecs import DATA
 from . import constants
 from .nodes import INTEGER, Value
-from .stateful import STATEFUL
+from .stateful import attached
 
 _LONGEST = 64  # bytes of all data registers together
 _TYPE_BITS = 6  # bits of nft's type number for each part of a concatenation (TYPE_BITS)
@@ -118,7 +118,7 @@ def decode_elements(view: SetView, key: Value | None = None, data: Value | None 
 
     ``key`` and ``data`` say what the elements are compared with and used for;
     without them the set's own type does. An element with more than a key is
-    ``{"elem": {"val": …, "timeout": …}}``.
+    ``{"elem": {"val": …, "timeout": …}}``. Raises ValueError for bytes that are no elements.
     """
     if view.key_length > _LONGEST:
         raise ValueError("a key longer than all registers")
@@ -152,6 +152,8 @@ class _Entry:
         self.key = self._bytes(uapi.NFTA_SET_ELEM_KEY)
         self.end_key = self._bytes(uapi.NFTA_SET_ELEM_KEY_END)
         self.flags = int.from_bytes(self.attributes.get(uapi.NFTA_SET_ELEM_FLAGS, b""), "big")
+        if not self.key and not self.catchall:
+            raise ValueError("a set element without a key")
 
     def _bytes(self, kind: int) -> bytes:
         data = DATA.unpack(self.attributes[kind]) if kind in self.attributes else b""
@@ -270,9 +272,7 @@ def _row(entry: _Entry, shown: Any, values: list[Value], view: SetView, is_map: 
     elif uapi.NFTA_SET_ELEM_EXPRESSIONS in attributes:
         expressions = [decode_one(one) for _, one in walk(attributes[uapi.NFTA_SET_ELEM_EXPRESSIONS])]
     for one in expressions:
-        if one.name in STATEFUL:
-            name, body = STATEFUL[one.name](one)
-            more[name] = body
+        more.update(attached(one))
     left = {"elem": more} if len(more) > 1 else shown
     return [left, _data_json(entry, values, view)] if is_map else left
 

@@ -73,6 +73,20 @@ def fresh(expression: Expression) -> dict[str, Any]:
     return {name: body}
 
 
+def attached(expression: Expression) -> dict[str, Any]:
+    """The state that a set's element has, by its statement's name."""
+    try:
+        name, body = STATEFUL[expression.name](expression)
+    except (LookupError, TypeError):
+        return unknown(expression)
+    return {name: body}
+
+
+def unknown(expression: Expression) -> dict[str, Any]:
+    """What stands for an expression that has no statement."""
+    return {"unknown": {"expression": expression.name, "bytes": expression.encode().hex()}}
+
+
 def _in_units(count: int) -> tuple[int, str]:
     shown = count, "bytes"
     for unit, size in BYTE_UNITS.items():
