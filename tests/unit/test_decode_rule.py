@@ -316,6 +316,11 @@ def test_loads_that_nothing_uses_are_shown() -> None:
     assert decode(kept, masked) == [unknown(kept), unknown(masked)]
 
 
+def test_a_load_longer_than_all_registers_is_not_believed() -> None:
+    load, comparison = Payload(dreg=1, base=1, offset=0, len=1 << 28), Cmp(sreg=1, op=4, data=b"\x01")
+    assert decode(load, comparison) == [unknown(load), unknown(comparison)]
+
+
 def test_values_made_of_ever_more_values_end() -> None:
     expressions: list[Expression] = [Meta(key=META_MARK, dreg=8 + one) for one in range(16)]
     for _ in range(50):
