@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from .. import uapi
+from ..datatypes.base import Text
 from ..selectors.base import Concatenation, Selector
 
 #: nft's number of the verdict type in NFTA_SET_DATA_TYPE (NFT_DATA_VERDICT of nf_tables.h)
@@ -135,8 +136,11 @@ class SetContent:
 
 
 def _byteorder(selector: Selector) -> int:
+    """A byte order as nft notes it. Texts are in host order to it: it lists them empty if told otherwise."""
     if isinstance(selector, Concatenation):
         return 0
+    if isinstance(selector.datatype, Text):
+        return 1
     return 2 if selector.byteorder == "big" else 1
 
 

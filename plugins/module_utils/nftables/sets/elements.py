@@ -278,7 +278,7 @@ def _encode(content: SetContent, elements: list[_Element], merge: bool) -> None:
     if isinstance(key, Concatenation):
         result += _unique(_concatenated(key, element, wide) for element in plain)
     elif wide:
-        result += _intervals(key, plain, merge)
+        result += _intervals(key, plain, merge, bool(content.flags & uapi.NFT_SET_ANONYMOUS))
     else:
         result += _unique(
             element.payload(_key(pack_number(element.parts[0][0], key.width, key.byteorder)))
@@ -309,7 +309,7 @@ def _concatenated(key: Concatenation, element: _Element, wide: bool) -> bytes:
     return element.payload(head)
 
 
-def _intervals(key: Selector, elements: list[_Element], merge: bool) -> list[bytes]:
+def _intervals(key: Selector, elements: list[_Element], merge: bool, anonymous: bool) -> list[bytes]:
     """The points of intervals. Overlapping ones that may not be merged are an error."""
     top = (1 << key.width) - 1
     joined: list[tuple[int, int, _Element]] = []
@@ -332,9 +332,11 @@ def _intervals(key: Selector, elements: list[_Element], merge: bool) -> list[byt
     points = []
     if joined and joined[0][0] > 0:
         points.append(_point(key, 0) + _END)
-    for low, high, element in joined:
+    for index, (low, high, element) in enumerate(joined):
         points.append(element.payload(_point(key, low), opened=high == top and low != high))
-        if high < top:
+        # of an anonymous map's intervals that touch, the second's start is the first's end
+        touching = anonymous and index + 1 < len(joined) and joined[index + 1][0] == high + 1
+        if high < top and not touching:
             points.append(_point(key, high + 1) + _END)
     return points
 
