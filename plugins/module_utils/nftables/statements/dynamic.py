@@ -51,6 +51,17 @@ def compile_set(value: Any, context: Context) -> None:
     context.steps.append(SetUpdate(*_update(mapping, "set", context), None))
 
 
+def compile_meter(value: Any, context: Context) -> None:
+    """Append ``{"meter": value}``: an update of the dynamic set that has the meter's name."""
+    mapping = checked(value, ("name", "key", "stmt", "size"))
+    name = mapping.get("name")
+    if not isinstance(name, str) or not name:
+        raise DocumentError("a meter without a name", place="name", found=name)
+    statement = mapping.get("stmt")
+    update = {"op": "update", "elem": mapping.get("key"), "set": "@" + name, "stmt": [statement]}
+    context.steps.append(SetUpdate(*_update(update, "set", context), None))
+
+
 def compile_map(value: Any, context: Context) -> None:
     """Append ``{"map": value}`` as a statement."""
     from .values import Loaded, build_value

@@ -1,0 +1,100 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""docs/statements.md says what the engine does with each JSON statement and expression: from its own tables."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rempart.nftables.decode import SetView, decode_rule
+from rempart.nftables.render import render_rule
+from rempart.nftables.selectors import KINDS
+from rempart.nftables.statements import STATEMENTS, compile_rule
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "statements.md"
+EXAMPLES = json.loads((ROOT / "tests" / "data" / "statement_examples.json").read_text())
+
+#: families in which the kernel has them; the others are examples of an inet table
+FAMILY = {"fwd": "netdev", "dup": "ip"}
+
+#: what does not come back as it was, and why
+DECODED_AS = {
+    "meter": "yes, where the set is known",
+    "raw": "as what it stands for, where that is known",
+}
+
+HEAD = """<!--
+SPDX-FileCopyrightText: The rempart authors
+SPDX-License-Identifier: GPL-3.0-or-later
+-->
+
+# Statements and expressions
+
+What libnftables-json(5) has, as an `expr` rule takes it, and what becomes of it: its text in nft's syntax, the kernel
+expressions that it compiles to, and whether these decode to the same JSON again. Made from the engine's own tables by
+`tests/unit/test_statement_table.py`, which also checks it. Whether a kernel takes a statement is the kernel's matter:
+one that it lacks compiles all the same, and the kernel's refusal names the rule.
+
+`xt` (an extension of iptables-nft) is shown and never written. `tos` is rempart's own: nft has no statement that
+changes the whole byte and keeps the checksum right.
+"""
+
+
+def statements_of(example: Any) -> list[dict[str, Any]]:
+    """An expression's example is a match, or a statement of its own."""
+    if isinstance(example, list):
+        return example
+    return [example] if "mangle" in example else [{"match": example}]
+
+
+def row(kind: str, examples: list[list[dict[str, Any]]], family: str) -> str:
+    """One line of the table."""
+    texts: list[str] = []
+    kernel: list[str] = []
+    again = True
+    for statements in examples:
+        compiled = compile_rule(statements, family)
+        sets = {content.name: SetView.of(content) for content in compiled.sets}
+        texts.append("`%s`" % render_rule(statements, family=family).replace("|", "\\|"))
+        kernel = list(dict.fromkeys([*kernel, *(one.name for one in compiled.expressions)]))
+        again = again and decode_rule(compiled.expressions, family, sets.get) == statements
+    back = "yes" if again else DECODED_AS.get(kind, "in another form")
+    return "| `%s` | %s | %s | %s |" % (kind.replace("|", "\\|"), "<br>".join(texts), ", ".join(kernel), back)
+
+
+def alone(kind: str, example: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Several statements of the kind are several examples; with others before them they are one."""
+    if all(kind in one for one in example):
+        return [[one] for one in example]
+    return [example]
+
+
+def page() -> str:
+    """The whole page."""
+    lines = [HEAD, "## Statements\n", "| JSON | nft text | kernel expressions | decodes back |", "|---|---|---|---|"]
+    for kind in STATEMENTS:
+        lines.append(row(kind, alone(kind, EXAMPLES["statements"][kind]), FAMILY.get(kind, "inet")))
+    lines += ["\n## Expressions\n", "| JSON | nft text | kernel expressions | decodes back |", "|---|---|---|---|"]
+    for kind in KINDS:
+        lines.append(row(kind, [statements_of(EXAMPLES["expressions"][kind])], "inet"))
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize(("part", "known"), [("statements", STATEMENTS), ("expressions", KINDS)])
+def test_every_kind_has_an_example(part: str, known: dict[str, Any]) -> None:
+    """Nothing that the engine compiles is missing from the page, and nothing else is on it."""
+    assert set(EXAMPLES[part]) == set(known)
+
+
+def test_the_page_is_the_code() -> None:
+    """Run this file to write the page anew."""
+    assert PAGE.read_text() == page()
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
