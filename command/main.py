@@ -17,8 +17,9 @@ def main() -> None:
     code = _run()
     for stream in (sys.stdout, sys.stderr):
         try:
-            stream.flush()
-        except (AttributeError, OSError, ValueError):
+            if stream is not None:  # None where the shell closed it
+                stream.flush()
+        except (OSError, ValueError):
             code = code or 1
     # Taking thousands of rules apart in memory would take longer than comparing them.
     os._exit(code)

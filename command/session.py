@@ -52,8 +52,6 @@ class Session:
         self.as_json = as_json
         self.empty: dict[str, Any] = {}
         self.stage = ""
-        if sys.stdout is not None and hasattr(sys.stdout, "reconfigure"):
-            sys.stdout.reconfigure(errors="backslashreplace")
 
     def write(self, text: str) -> None:
         """Write text from anywhere: what would steer a terminal is made visible."""
@@ -64,7 +62,13 @@ class Session:
         if sys.stdout is None:
             return
         try:
-            sys.stdout.write(text)
+            target = getattr(sys.stdout, "buffer", None)
+            if target is None:
+                sys.stdout.write(text)
+                return
+            rest = memoryview(text.encode(sys.stdout.encoding, "backslashreplace"))
+            while rest:  # an unbuffered stream (PYTHONUNBUFFERED) takes what it can
+                rest = rest[target.write(rest) :]
         except OSError as error:
             raise OutputLost(error) from error
 

@@ -242,20 +242,20 @@ def ten_thousand(changed: int | None = None) -> str:
     )
 
 
-GOLDEN = """\
---- table inet edge (kernel)
-+++ table inet edge (document)
-@@ -5,7 +5,7 @@
- 		ip saddr 10.0.19.133 tcp dport 443 counter accept
- 		ip saddr 10.0.19.134 tcp dport 443 counter accept
- 		ip saddr 10.0.19.135 tcp dport 443 counter accept
--		ip saddr 10.0.19.136 tcp dport 443 counter packets 0 bytes 0 accept
-+		ip saddr 10.0.19.136 tcp dport 8443 counter accept
- 		ip saddr 10.0.19.137 tcp dport 443 counter accept
- 		ip saddr 10.0.19.138 tcp dport 443 counter accept
- 		ip saddr 10.0.19.139 tcp dport 443 counter accept
-plan: inet edge, chain input: 1 rule to add; 1 rule to remove
-"""
+def golden_line(mark: str, number: int, rest: str) -> str:
+    return "%s\t\tip saddr 10.0.19.%d tcp dport %s accept\n" % (mark, number, rest)
+
+
+GOLDEN = (
+    "--- table inet edge (kernel)\n"
+    "+++ table inet edge (document)\n"
+    "@@ -5,7 +5,7 @@\n"
+    + "".join(golden_line(" ", number, "443 counter") for number in (133, 134, 135))
+    + golden_line("-", 136, "443 counter packets 0 bytes 0")
+    + golden_line("+", 136, "8443 counter")
+    + "".join(golden_line(" ", number, "443 counter") for number in (137, 138, 139))
+    + "plan: inet edge, chain input: 1 rule to add; 1 rule to remove\n"
+)
 
 
 def test_the_plan_of_one_changed_rule_among_ten_thousand(netns: Namespace) -> None:

@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rempart.command.differences import lines
 from rempart.command.listing import short
 from rempart.command.listing import text as listed
@@ -65,6 +69,41 @@ def test_a_unified_diff() -> None:
     one = {"before": before, "after": after, "before_header": "old", "after_header": "new"}
     assert list(lines([one])) == ["--- old", "+++ new", "@@ -1,3 +1,3 @@", " a", "-b", "+B", " c"]
     assert list(lines([])) == []
+
+
+LINES = st.lists(st.sampled_from("abcde"), max_size=30)
+
+
+@given(LINES, LINES)
+def test_a_unified_diff_leads_from_before_to_after(before: list[str], after: list[str]) -> None:
+    one = {
+        "before": "\n".join(before),
+        "after": "\n".join(after),
+        "before_header": "old",
+        "after_header": "new",
+    }
+    assert patched(before, list(lines([one]))[2:]) == after
+
+
+def patched(before: list[str], diff: list[str]) -> list[str]:
+    """What patch(1) makes of it; AssertionError where a line is not the one that is expected."""
+    after: list[str] = []
+    at = 0
+    for line in diff:
+        mark, text = line[0], line[1:]
+        if mark == "@":
+            place = re.match(r"@@ -(\d+)(,0)?", line)
+            assert place
+            start = int(place[1]) - (place[2] is None)
+            after += before[at:start]
+            at = start
+        elif mark == "+":
+            after.append(text)
+        else:
+            assert before[at] == text
+            after += [text] if mark == " " else []
+            at += 1
+    return after + before[at:]
 
 
 @pytest.mark.parametrize(
