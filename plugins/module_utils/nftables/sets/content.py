@@ -27,8 +27,7 @@ class SetContent:
     """A set's properties and elements, wire-ready.
 
     ``elements`` are element payloads (the payloads of NFTA_LIST_ELEM), in the order
-    to send; ``key_length`` and ``data_length`` are bytes; ``fields`` the byte
-    lengths of a concatenation's parts; ``timeout`` and ``gc_interval``
+    to send; ``key_length`` and ``data_length`` are bytes; ``timeout`` and ``gc_interval``
     milliseconds; ``expressions`` payloads of NFTA_LIST_ELEM that every element
     carries. ``set_id`` names it within one rule (or one table) until the
     transaction gives it a number of its own.
@@ -43,7 +42,6 @@ class SetContent:
         "data_type",
         "elements",
         "expressions",
-        "fields",
         "flags",
         "gc_interval",
         "key",
@@ -63,12 +61,7 @@ class SetContent:
         self.key = key
         self.flags = flags
         self.key_type = key.datatype.number
-        self.fields: list[int] = []
-        if isinstance(key, Concatenation):
-            self.key_length = key.units * 4
-            self.fields = [part.width // 8 for part in key.parts]
-        else:
-            self.key_length = key.width // 8
+        self.key_length = key.units * 4 if isinstance(key, Concatenation) else key.width // 8
         self.data: Selector | None = None
         self.data_type: int | None = None
         self.data_length = 0
@@ -87,6 +80,13 @@ class SetContent:
     def interval(self) -> bool:
         """Whether keys are compared as intervals."""
         return bool(self.flags & uapi.NFT_SET_INTERVAL)
+
+    @property
+    def fields(self) -> list[int]:
+        """The byte lengths of a concatenation's parts, which the kernel takes for intervals only."""
+        if isinstance(self.key, Concatenation) and self.interval:
+            return [part.width // 8 for part in self.key.parts]
+        return []
 
     def map_to(self, target: Selector | str, object_type: int | None = None) -> None:
         """Make it a map: to values of a selector's type, to "verdict", or to "object"."""
