@@ -14,7 +14,7 @@ from .batch import write
 from .desired import DesiredTable
 from .kernel import KernelRule, KernelTable, Picture
 from .references import Reference
-from .steps import FlowtablePlan, ObjectPlan, Plan, SetPlan, TablePlan
+from .steps import ChainPlan, FlowtablePlan, ObjectPlan, Plan, SetPlan, TablePlan
 
 
 def make_plan(desired: Iterable[DesiredTable], picture: Picture, remove_chains: Iterable[str] = ()) -> Plan:
@@ -54,10 +54,7 @@ def _plan_table(desired: DesiredTable, kernel: KernelTable | None, remove: froze
         _plan_all_new(plan, desired)
         return plan
     if not desired.partial and kernel.userdata != desired.userdata:
-        plan.action = "recreate"
-        plan.chains = [compare_chains.plan_removal(chain) for chain in kernel.chains.values()]
-        _plan_all_new(plan, desired)
-        return plan
+        return _plan_again(desired, kernel)
     if not desired.partial and kernel.flags & uapi.NFT_TABLE_F_DORMANT != desired.flags:
         plan.flags = desired.flags
     again = _made_again(desired, kernel)
@@ -65,7 +62,26 @@ def _plan_table(desired: DesiredTable, kernel: KernelTable | None, remove: froze
     _plan_flowtables(plan, desired, kernel, again)
     _plan_sets(plan, desired, kernel, again)
     _plan_chains(plan, desired, kernel, again, remove)
+    if plan.flags is not None and any(_touches_hook(chain) for chain in plan.chains):
+        # nf_tables_updtable() and nf_tables_addchain() refuse both in one transaction
+        return _plan_again(desired, kernel)
     return plan
+
+
+def _plan_again(desired: DesiredTable, kernel: KernelTable) -> TablePlan:
+    """The table removed and made anew."""
+    plan = TablePlan(desired.family, desired.number, desired.name, kernel, desired)
+    plan.action = "recreate"
+    plan.chains = [compare_chains.plan_removal(chain) for chain in kernel.chains.values()]
+    _plan_all_new(plan, desired)
+    return plan
+
+
+def _touches_hook(plan: ChainPlan) -> bool:
+    """Whether a base chain comes, goes or changes its policy."""
+    if plan.action == "keep":
+        return plan.policy is not None
+    return any(chain is not None and chain.hook is not None for chain in (plan.kernel, plan.desired))
 
 
 def _plan_all_new(plan: TablePlan, desired: DesiredTable) -> None:
