@@ -14,8 +14,7 @@ from ..session import EXIT_DONE, Session
 
 def _tables(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     from rempart.errors import RempartError
-
-    from ..inventory import names
+    from rempart.ruleset.inventory import names
 
     try:
         known = names(ctx.params.get("netns"))
@@ -44,7 +43,7 @@ def command(
     A chain's line tells how many rules jump to it. With -x nft can load the text.
     """
     session.empty = {"tables": []}
-    from .. import inventory
+    from rempart.ruleset import inventory
 
     found = inventory.tables(netns, [_name(one) for one in tables], zero)
     if session.as_json:
