@@ -18,7 +18,7 @@ from ..selectors.program import Program
 from ..sets import SetContent
 from ..stateful import STATEFUL
 from ..verdicts import PLAIN, TO_CHAIN
-from . import actions, dynamic, mangle, match, nat, stateful, verdicts
+from . import actions, dynamic, mangle, match, nat, raw, stateful, verdicts
 from .context import Context
 from .merge import merge_payloads
 
@@ -57,7 +57,9 @@ STATEMENTS: dict[str, Callable[[Any, Context], None]] = {
     "masquerade": nat.compile_masquerade,
     "redirect": nat.compile_redirect,
     "set": dynamic.compile_set,
+    "meter": dynamic.compile_meter,
     "map": dynamic.compile_map,
+    "raw": raw.compile_raw,
 }
 
 

@@ -1,0 +1,57 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""``set``: what a rule writes into the packet, its metadata or its connection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..flat.marks import CT_MARK, META_MARK
+from .draft import Action, Draft, NotFlat, Selector, plain, selector_of
+
+_FIELDS: dict[Selector, str] = {
+    ("meta", "mark"): "mark",
+    ("ct", "mark"): "ct_mark",
+    ("meta", "priority"): "priority",
+    ("ct", "zone"): "ct_zone",
+    **{("payload", network, name): name for network in ("ip", "ip6") for name in ("dscp", "ecn")},
+}
+_MARKS: dict[str, tuple[Any, str, Any]] = {
+    "mark": (META_MARK, "ct_mark", CT_MARK),
+    "ct_mark": (CT_MARK, "mark", META_MARK),
+}
+_OPERATORS = {"&": "and", "^": "xor", "|": "or"}
+
+
+def _mangle(draft: Draft, value: Any) -> None:
+    selector = selector_of(value["key"])
+    name = _FIELDS.get(selector)
+    done = draft.rule.setdefault("set", {})
+    if name is None or name in done:
+        raise NotFlat("mangle")
+    done[name] = _mark(name, value["value"]) if name in _MARKS else plain(value["value"])
+    if selector[0] == "payload":
+        draft.about(selector[1], False)
+
+
+def _mark(name: str, value: Any) -> Any:
+    """A number, the other mark, or the operations on its own: they are nested, the last one outermost."""
+    own, other, other_left = _MARKS[name]
+    if value == other_left:
+        return other
+    if not isinstance(value, dict):
+        return plain(value)
+    operations: dict[str, int] = {}
+    while value != own:
+        if not isinstance(value, dict) or len(value) != 1:
+            raise NotFlat(name)
+        ((symbol, parts),) = value.items()
+        if symbol not in _OPERATORS or _OPERATORS[symbol] in operations or type(parts[1]) is not int:
+            raise NotFlat(name)
+        operations[_OPERATORS[symbol]] = parts[1]
+        value = parts[0]
+    return dict(reversed(operations.items()))
+
+
+ACTIONS: dict[str, Action] = {"mangle": _mangle}
