@@ -1,0 +1,158 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The kernel's tables as a document: applied where they were captured, it changes nothing.
+
+What a document has no form for is said in notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..document.model import load
+from ..errors import DocumentError, HostError, nearest
+from ..netlink.socket import NetlinkSocket
+from ..nftables import uapi
+from . import kernel as state
+from .capture_declared import declared, priority
+from .capture_rules import RuleReader
+from .desired import FAMILIES, FAMILY_NAMES, HOOK_NAMES, POLICY_NAMES, compile_tables
+from .kernel import KernelChain, KernelTable, Picture
+from .userdata import comment_of
+
+Names = tuple[str, str]
+"""A table's family, empty for any, and its name."""
+
+
+class Note:
+    """Something that the document does not say, or not as the kernel has it."""
+
+    __slots__ = ("family", "message", "table")
+
+    def __init__(self, family: str, table: str, message: str) -> None:
+        self.family = family
+        self.table = table
+        self.message = message
+
+    def __str__(self) -> str:
+        return "table %s %s: %s" % (self.family, self.table, self.message)
+
+    def as_dict(self) -> dict[str, str]:
+        """The note for programs."""
+        return {"family": self.family, "table": self.table, "message": self.message}
+
+
+class Captured:
+    """A document, what it leaves unsaid, and the generation of the ruleset that it shows."""
+
+    __slots__ = ("document", "generation", "notes")
+
+    def __init__(self, document: dict[str, Any], notes: list[Note], generation: int) -> None:
+        self.document = document
+        self.notes = notes
+        self.generation = generation
+
+
+def capture(kernel: NetlinkSocket, tables: Iterable[Names] | None = None, counts: bool = False) -> Captured:
+    """The tables named (all, if none are) as one consistent picture.
+
+    ``counts``: with the counters of packets and bytes, and with the elements that packets
+    added to sets; without, counters start at nought and such sets keep what they have
+    (``elements: keep``). Raises HostError for a table that does not exist, KernelError.
+    """
+    places = find(kernel, list(tables or ()))
+    return of_picture(state.read(kernel, places), places, counts)
+
+
+def of_picture(picture: Picture, places: list[tuple[int, str]], counts: bool = False) -> Captured:
+    """The same of tables that were read already."""
+    notes: list[Note] = []
+    listed = []
+    for place in places:
+        table = picture.tables.get(place)
+        if table is not None:
+            body = _table(table, counts, notes)
+            if body is not None:
+                listed.append(body)
+    return Captured({"tables": listed}, notes, picture.generation)
+
+
+def find(kernel: NetlinkSocket, wanted: list[Names]) -> list[tuple[int, str]]:
+    """The tables that these names mean (all, if there are none), in the kernel's order. Raises HostError."""
+    existing = [(one.family, one.name) for one in state.tables(kernel) if one.family in FAMILY_NAMES]
+    if not wanted:
+        return existing
+    found: list[tuple[int, str]] = []
+    for family, name in wanted:
+        matching = [one for one in existing if one[1] == name and FAMILIES.get(family, one[0]) == one[0]]
+        if not matching:
+            known = ["%s:%s" % (FAMILY_NAMES[number], one) for number, one in existing]
+            asked = "%s:%s" % (family, name) if family else name
+            close = nearest(asked, known if family else [one for _, one in existing])
+            raise HostError("no such table", found=asked, allowed=", ".join(known), cure=close)
+        found += [one for one in matching if one not in found]
+    return found
+
+
+def _table(table: KernelTable, counts: bool, notes: list[Note]) -> dict[str, Any] | None:
+    family = FAMILY_NAMES[table.family]
+
+    def note(message: str) -> None:
+        notes.append(Note(family, table.name, message))
+
+    body: dict[str, Any] = {"name": table.name, "family": family}
+    comment = comment_of(table.userdata)
+    if comment:
+        body["comment"] = comment
+    if table.flags & uapi.NFT_TABLE_F_DORMANT:
+        body["flags"] = ["dormant"]
+    if table.flags & uapi.NFT_TABLE_F_OWNER:
+        note("it belongs to a running program, which alone may change it")
+    more, unsaid = declared(table, counts)
+    body.update(more)
+    for message in unsaid:
+        note(message)
+    chains = [_chain(chain, family) for chain in table.chains.values()]
+    body["chains"] = chains
+    try:
+        desired = compile_tables(load({"tables": [body]}))[0]
+    except DocumentError as error:
+        note("it is left out, because a document cannot say it: %s" % error.problems[0])
+        return None
+    reader = RuleReader(table, desired, counts)
+    read = reader.read
+    for chain, written in zip(table.chains.values(), chains):
+        if chain.rules:
+            written["rules"] = [read(rule) for rule in chain.rules]
+    if reader.carried:
+        note(
+            "%s kept as the kernel's bytes"
+            % _count(reader.carried, "rule that has no statements is", "rules that have no statements are")
+        )
+    if reader.spoilt:
+        note("%s user data that a document cannot say" % _count(reader.spoilt, "rule has", "rules have"))
+    return body
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return "%s %s" % (format(number, ","), one if number == 1 else many)
+
+
+def _chain(chain: KernelChain, family: str) -> dict[str, Any]:
+    body: dict[str, Any] = {"name": chain.name}
+    if chain.hook is not None:
+        hook = HOOK_NAMES[family].get(chain.hook.number, str(chain.hook.number))
+        body["type"] = chain.kind
+        body["hook"] = hook
+        if len(chain.hook.devices) == 1:
+            body["device"] = chain.hook.devices[0]
+        elif chain.hook.devices:
+            body["devices"] = list(chain.hook.devices)
+        body["priority"] = priority(chain.hook.priority, family, hook)
+        body["policy"] = POLICY_NAMES.get(1 if chain.policy is None else chain.policy, "accept")
+    comment = comment_of(chain.userdata)
+    if comment:
+        body["comment"] = comment
+    return body
