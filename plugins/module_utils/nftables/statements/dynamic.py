@@ -58,7 +58,11 @@ def compile_meter(value: Any, context: Context) -> None:
     if not isinstance(name, str) or not name:
         raise DocumentError("a meter without a name", place="name", found=name)
     statement = mapping.get("stmt")
-    update = {"op": "update", "elem": mapping.get("key"), "set": "@" + name, "stmt": [statement]}
+    key = mapping.get("key")
+    timed = isinstance(key, dict) and isinstance(key.get("elem"), dict) and "timeout" in key["elem"]
+    # a packet of a known key sets its timeout back; without one there is nothing to update
+    operation = "update" if timed else "add"
+    update = {"op": operation, "elem": key, "set": "@" + name, "stmt": [statement]}
     context.steps.append(SetUpdate(*_update(update, "set", context), None))
 
 
