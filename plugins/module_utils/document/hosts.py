@@ -19,6 +19,8 @@ from .flat.addresses import host_name, well_formed
 from .flat.values import values_of
 from .model import Table
 
+_NUMERIC = frozenset("0123456789./-")
+
 Lookup = Callable[[str], Iterable[str]]
 
 
@@ -80,7 +82,8 @@ def _order(address: str) -> tuple[int, bytes]:
 
 
 def _is_literal(text: str) -> bool:
-    return address_family(text) is not None
+    """Whether a text is clearly no name; runs for every address of a document."""
+    return _NUMERIC.issuperset(text) or ":" in text or address_family(text) is not None
 
 
 def _names_of(value: Any) -> list[tuple[str, str]]:

@@ -11,9 +11,9 @@ packed into it. What a template cannot take goes the full way.
 
 from __future__ import annotations
 
-import socket
 import sys
 from collections.abc import Mapping
+from socket import AF_INET, AF_INET6, inet_pton
 from typing import Any, Callable, Optional
 
 from ..document.flat import lower
@@ -97,12 +97,16 @@ class _Template:
 def _address(value: Any) -> Classified:
     if type(value) is not str:
         return None
+    try:
+        return 4, inet_pton(AF_INET, value)
+    except (OSError, ValueError):
+        pass
     text, slash, length = value.partition("/")
     try:
         if ":" in text:
-            packed, family, bits = socket.inet_pton(socket.AF_INET6, text), 6, 128
+            packed, family, bits = inet_pton(AF_INET6, text), 6, 128
         else:
-            packed, family, bits = socket.inet_pton(socket.AF_INET, text), 4, 32
+            packed, family, bits = inet_pton(AF_INET, text), 4, 32
     except (OSError, ValueError):
         return None
     if not slash:
@@ -149,6 +153,9 @@ _CLASSIFIERS: dict[str, Callable[[Any], Classified]] = {
 }
 
 
+_COMMENT = object()
+
+
 class RuleCompiler:
     """Compiles the rules of one table: its family, its sets, the addresses of its host names."""
 
@@ -162,16 +169,17 @@ class RuleCompiler:
         self._sets = sets or {}
         self._addresses = addresses or {}
         self._templates: dict[tuple[Any, ...], _Template | None] = {}
+        self._handlers: dict[tuple[str, ...], tuple[Any, ...]] = {}
 
     def compile(self, rule: Any, index: int) -> list[DesiredRule]:
         """The rules that one rule of the document stands for. Raises DocumentError."""
-        shaped = _shape(rule) if type(rule) is dict else None
+        shaped = _shape(rule, self._handlers) if type(rule) is dict else None
         if shaped is None:
             return self._compile_fully(rule, index)
         shape, values = shaped
-        if shape in self._templates:
+        try:
             template = self._templates[shape]
-        else:
+        except KeyError:
             template = self._templates[shape] = self._template(rule)
         if template is None:
             return self._compile_fully(rule, index)
@@ -255,28 +263,48 @@ class RuleCompiler:
         return _Template(encoded, trace)
 
 
-def _shape(rule: dict[str, Any]) -> tuple[tuple[Any, ...], list[bytes]] | None:
-    """(what the rule says apart from its values, the values' bytes); None where it cannot be told apart."""
-    shape: list[Any] = []
+def _handler(key: str) -> Any:
+    """How a key's value goes into a shape: a classifier, _COMMENT, or None for what a rule says literally."""
+    return _COMMENT if key == "comment" else _CLASSIFIERS.get(key)
+
+
+def _shape(
+    rule: dict[str, Any], known: dict[tuple[str, ...], tuple[Any, ...]]
+) -> tuple[tuple[Any, ...], list[bytes]] | None:
+    """(what the rule says apart from its values, the values' bytes); None where it cannot be told apart.
+
+    ``known`` remembers the handlers of the keys that rules have. Runs for every rule
+    of a document, so it is written for speed.
+    """
+    names = tuple(rule)
+    handlers = known.get(names)
+    if handlers is None:
+        handlers = known[names] = tuple(_handler(key) for key in names)
+    shape: list[Any] = [names]
     values: list[bytes] = []
-    for key, value in rule.items():
-        classify = _CLASSIFIERS.get(key)
-        if classify is not None:
-            classified = classify(value)
-            if classified is not None:
-                shape.append(key)
-                shape.append(classified[0])
-                values.append(classified[1])
-                continue
-        elif key == "comment":
+    for handler, value in zip(handlers, rule.values()):
+        if handler is None:
+            kind = type(value)
+            if kind is str:
+                shape.append(value)
+            elif kind is bool or kind is int:
+                shape.append((kind, value))
+            elif kind is list and all(type(one) is str for one in value):
+                shape.append((kind, *value))
+            else:
+                return None
+        elif handler is _COMMENT:
             if type(value) is not str or len(value) > 127 or not value.isascii():
                 return None
-            continue
-        if type(value) not in (str, bool, int):
-            if type(value) is not list or not all(type(one) is str for one in value):
+        else:
+            classified = handler(value)
+            if classified is not None:
+                shape.append(classified[0])
+                values.append(classified[1])
+            elif type(value) is str:
+                shape.append((str, value))
+            elif type(value) is list and all(type(one) is str for one in value):
+                shape.append((list, *value))
+            else:
                 return None
-            value = tuple(value)
-        shape.append(key)
-        shape.append(type(value))
-        shape.append(value)
     return tuple(shape), values
