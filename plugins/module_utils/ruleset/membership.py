@@ -24,7 +24,7 @@ from . import compare_sets, kernel
 from .batch import write
 from .desired import FAMILIES
 from .kernel import KernelSet, KernelTable
-from .reconcile import explain
+from .refusal import explain
 from .steps import Plan, SetPlan, TablePlan
 from .userdata import number_of
 

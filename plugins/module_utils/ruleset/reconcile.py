@@ -11,20 +11,22 @@ another program changed the ruleset in between.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
-from ..document import hosts
-from ..document.model import Table, load
-from ..errors import HostError, KernelError, Problem, RempartError
-from ..netlink.socket import LostRace, NetlinkSocket, Refused, reason
+from ..errors import HostError
+from ..netlink.socket import LostRace, NetlinkSocket, Refused
 from ..version import VERSION
 from . import kernel as kernel_state
 from . import memory
-from .desired import FAMILIES, DesiredTable, compile_tables
-from .plan import make_plan, plan_removal
-from .steps import ChainPlan, FlowtablePlan, ObjectPlan, Plan, Purpose
+
+if TYPE_CHECKING:
+    from ..document.model import Table
+    from .desired import DesiredTable
+    from .steps import Plan
+
+# What compiling and planning need is imported where they begin: where the memory
+# answers, loading it would cost more than everything else.
 
 #: transactions begun before a ruleset that others keep changing is an error
 _ATTEMPTS = 20
@@ -124,6 +126,11 @@ def reconcile(
             generation = _unchanged(kernel, key, digest)
             if generation is not None:
                 return Outcome(None, generation, compared=False)
+        from ..document import hosts
+        from ..document.model import load
+        from .desired import compile_tables
+        from .plan import make_plan
+
         tables = load(source.parse())
         progress.stage("compile", sum(len(chain.rules) for table in tables for chain in table.chains))
         addresses = hosts.resolve(hosts.names(tables))
@@ -143,6 +150,9 @@ def reconcile(
 
 def remove(tables: Iterable[tuple[str, str]], netns: str | None = None, check: bool = False) -> Outcome:
     """Remove tables, each given as (family, name); those that do not exist are no error."""
+    from .desired import FAMILIES
+    from .plan import plan_removal
+
     wanted = [(family, FAMILIES[family], name) for family, name in tables]
     with NetlinkSocket(netns) as kernel:
         return _apply(
@@ -159,6 +169,10 @@ def check_only(document: Any, partial: bool = False) -> list[Table]:
 
     ``partial``: its tables hold more than it says, so what it refers to may be there.
     """
+    from ..document import hosts
+    from ..document.model import load
+    from .desired import compile_tables
+
     tables = load(document)
     placeholders = {name: list(_PLACEHOLDERS) for name in hosts.names(tables)}
     compile_tables(tables, placeholders, partial)
@@ -178,6 +192,8 @@ def _unchanged(kernel: NetlinkSocket, key: str, digest: str) -> int | None:
     if remembered.generation != generation:
         return None
     if remembered.hosts:
+        from ..document import hosts
+
         places = dict.fromkeys(remembered.hosts, "")
         if hosts.resolve(places) != remembered.hosts:
             return None
@@ -218,6 +234,8 @@ def _apply(
         except LostRace:
             continue
         except Refused as error:
+            from .refusal import explain
+
             raise explain(error, plan) from None
         return Outcome(plan, _next(plan.generation), compared=True, attempts=attempt)
     raise HostError(
@@ -229,70 +247,3 @@ def _apply(
 def _next(generation: int) -> int:
     """The generation after a commit: 32 bits, and never 0 (nf_tables_commit)."""
     return (generation + 1) & 0xFFFFFFFF or 1
-
-
-def explain(error: Refused, plan: Plan) -> RempartError:
-    """A refused transaction in the document's terms: the rule's place and text, the kernel's reason."""
-    from ..errors import KernelError as Error
-
-    problems = []
-    for refusal in error.refusals:
-        if refusal.index < 0 or refusal.index >= len(plan.purposes):
-            problems.append(
-                Problem("the kernel refused the transaction: %s" % reason(refusal.code, refusal.text))
-            )
-            continue
-        problems.append(_blame(refusal.code, refusal.text, plan.purposes[refusal.index]))
-    unique = {str(problem): problem for problem in problems}
-    explained = Error(error.problems[0].message, error.code, error.sequence)
-    explained.problems = list(unique.values())
-    return explained
-
-
-def _blame(code: int, text: str, purpose: Purpose) -> Problem:
-    from . import describe
-    from .rules import DesiredRule
-
-    table, part, rule = purpose.table, purpose.part, purpose.rule
-    chain = part if isinstance(part, ChainPlan) else None
-    why = reason(code, text)
-    cure = _CURES.get(os.strerror(code), "")
-    if isinstance(rule, DesiredRule) and chain is not None and chain.desired and table.desired:
-        return Problem(
-            "the kernel refused this rule: %s" % why,
-            "%s.rules[%d]" % (chain.desired.source.place, rule.index),
-            describe.desired_rule_text(table.desired, chain.desired, rule),
-            cure=cure,
-        )
-    if rule is not None and table.kernel is not None:
-        assert not isinstance(rule, DesiredRule)
-        return Problem(
-            "the kernel did not let this rule of chain %s go: %s" % (chain.name if chain else "?", why),
-            found=describe.kernel_rule_text(table.kernel, rule),
-            cure=cure,
-        )
-    if part is not None and chain is None:
-        kind: object = "set"
-        word = "set"
-        if isinstance(part, ObjectPlan):
-            kind, word = part.kind, "object"
-        elif isinstance(part, FlowtablePlan):
-            kind = word = "flowtable"
-        place = table.desired.places.get((kind, part.name), "") if table.desired else ""
-        return Problem("the kernel refused %s %s: %s" % (word, part.name, why), place, cure=cure)
-    if chain is not None:
-        place = chain.desired.source.place if chain.desired else ""
-        return Problem("the kernel refused chain %s: %s" % (chain.name, why), place, cure=cure)
-    place = table.desired.source.place if table.desired else ""
-    return Problem("the kernel refused table %s %s: %s" % (table.family, table.name, why), place, cure=cure)
-
-
-_CURES = {
-    os.strerror(95): "this kernel lacks the feature, or has it only in a module that is not loaded",
-    os.strerror(2): "what the rule refers to does not exist, or this kernel lacks the expression",
-    os.strerror(16): "something else still refers to it",
-    os.strerror(22): "the kernel does not allow this combination here",
-    os.strerror(1): "run as root, or give the process CAP_NET_ADMIN",
-}
-
-__all__ = ["KernelError", "Outcome", "Progress", "Source", "check_only", "explain", "reconcile", "remove"]

@@ -1,0 +1,74 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A refused transaction in the document's terms: the rule's place and text, the kernel's reason."""
+
+from __future__ import annotations
+
+import os
+
+from ..errors import KernelError, Problem, RempartError
+from ..netlink.socket import Refused, reason
+from . import describe
+from .rules import DesiredRule
+from .steps import ChainPlan, FlowtablePlan, ObjectPlan, Plan, Purpose
+
+
+def explain(error: Refused, plan: Plan) -> RempartError:
+    """A refused transaction in the document's terms: the rule's place and text, the kernel's reason."""
+    problems = []
+    for refusal in error.refusals:
+        if refusal.index < 0 or refusal.index >= len(plan.purposes):
+            problems.append(
+                Problem("the kernel refused the transaction: %s" % reason(refusal.code, refusal.text))
+            )
+            continue
+        problems.append(_blame(refusal.code, refusal.text, plan.purposes[refusal.index]))
+    unique = {str(problem): problem for problem in problems}
+    explained = KernelError(error.problems[0].message, error.code, error.sequence)
+    explained.problems = list(unique.values())
+    return explained
+
+
+def _blame(code: int, text: str, purpose: Purpose) -> Problem:
+    table, part, rule = purpose.table, purpose.part, purpose.rule
+    chain = part if isinstance(part, ChainPlan) else None
+    why = reason(code, text)
+    cure = _CURES.get(os.strerror(code), "")
+    if isinstance(rule, DesiredRule) and chain is not None and chain.desired and table.desired:
+        return Problem(
+            "the kernel refused this rule: %s" % why,
+            "%s.rules[%d]" % (chain.desired.source.place, rule.index),
+            describe.desired_rule_text(table.desired, chain.desired, rule),
+            cure=cure,
+        )
+    if rule is not None and table.kernel is not None:
+        assert not isinstance(rule, DesiredRule)
+        return Problem(
+            "the kernel did not let this rule of chain %s go: %s" % (chain.name if chain else "?", why),
+            found=describe.kernel_rule_text(table.kernel, rule),
+            cure=cure,
+        )
+    if part is not None and chain is None:
+        kind: object = "set"
+        word = "set"
+        if isinstance(part, ObjectPlan):
+            kind, word = part.kind, "object"
+        elif isinstance(part, FlowtablePlan):
+            kind = word = "flowtable"
+        place = table.desired.places.get((kind, part.name), "") if table.desired else ""
+        return Problem("the kernel refused %s %s: %s" % (word, part.name, why), place, cure=cure)
+    if chain is not None:
+        place = chain.desired.source.place if chain.desired else ""
+        return Problem("the kernel refused chain %s: %s" % (chain.name, why), place, cure=cure)
+    place = table.desired.source.place if table.desired else ""
+    return Problem("the kernel refused table %s %s: %s" % (table.family, table.name, why), place, cure=cure)
+
+
+_CURES = {
+    os.strerror(95): "this kernel lacks the feature, or has it only in a module that is not loaded",
+    os.strerror(2): "what the rule refers to does not exist, or this kernel lacks the expression",
+    os.strerror(16): "something else still refers to it",
+    os.strerror(22): "the kernel does not allow this combination here",
+    os.strerror(1): "run as root, or give the process CAP_NET_ADMIN",
+}
