@@ -19,6 +19,7 @@ from ..errors import DocumentError
 from ..netlink.attributes import BE32, BE32S, BE64, attribute, nested
 from ..netlink.messages import NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, message
 from ..nftables import uapi
+from ..nftables.expressions.sending import sendable
 
 MOST_BYTES = 0xFFFF - 4  # payload of one attribute: its 16-bit length counts the header
 LONGEST_NAME = uapi.NFT_NAME_MAXLEN - 1  # bytes, without the closing NUL
@@ -122,11 +123,12 @@ def new_rule(
 ) -> bytes:
     """Make a rule, at the chain's end unless told otherwise.
 
-    ``expressions`` is the payload of NFTA_RULE_EXPRESSIONS. ``after``, ``before`` and
+    ``expressions`` is the payload of NFTA_RULE_EXPRESSIONS as the kernel dumps it. ``after``, ``before`` and
     ``replace`` are the handle of the rule to follow, to precede, or to take the place
     of; ``first`` puts it at the chain's head; ``rule_id`` names the new rule within the
     transaction, for a later one's ``after_id``.
     """
+    expressions = sendable(expressions)
     if len(expressions) > MOST_BYTES:
         raise DocumentError(
             "the rule is too long for the kernel",

@@ -1,0 +1,34 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The few expressions that the kernel dumps in a form which it does not take itself.
+
+Everything else travels as it is dumped, so that comparing is comparing bytes.
+Each rule here is one of an expression's init function: nft_exthdr.c, nft_osf.c.
+"""
+
+from __future__ import annotations
+
+from . import decode_list, encode_list
+from .base import Expression
+from .loads import Exthdr, Osf
+
+_NAMES = (b"exthdr\0", b"osf\0")
+
+
+def sendable(expressions: bytes) -> bytes:
+    """A rule's expressions, given as the kernel dumps them, in the form to send."""
+    if not any(name in expressions for name in _NAMES):
+        return expressions
+    return encode_list([_sendable(one) for one in decode_list(expressions)])
+
+
+def _sendable(one: Expression) -> Expression:
+    if isinstance(one, Exthdr):
+        if one.sreg is not None:  # nft_exthdr_tcp_set_init()
+            one.flags = None
+        elif one.dreg is None:  # nft_exthdr_tcp_strip_init()
+            one.flags = one.offset = one.len = None
+    elif isinstance(one, Osf) and not one.flags:  # nft_osf_init()
+        one.flags = None
+    return one
