@@ -18,6 +18,10 @@ ROWS: list[dict[str, Any]] = json.loads(
     (Path(__file__).parent.parent / "data" / "flat_rules.json").read_text()
 )
 
+DECLARED: list[dict[str, Any]] = json.loads(
+    (Path(__file__).parent.parent / "data" / "declared.json").read_text()
+)
+
 CHAINS: dict[str, tuple[str, str, int]] = {
     "input": ("filter", "input", 0),
     "output": ("filter", "output", 0),
@@ -80,26 +84,26 @@ def sent(output: str) -> list[str]:
     return [line.strip() for line in output.splitlines() if line.startswith("  [")]
 
 
+def declared_text(family: str) -> str:
+    """A table with everything that rules refer to."""
+    addresses = "ipv6_addr" if family == "ip6" else "ipv4_addr"
+    texts = ["chain other { }", "set hosts { type %s; }" % addresses]
+    texts += [row["nft"] for row in DECLARED if row["family"] == family]
+    return "table %s t {\n%s\n}\n" % (family, "\n".join(texts))
+
+
 @pytest.mark.parametrize("family", sorted({row["family"] for row in ROWS}))
 def test_nft_makes_the_same_of_text_and_statements(family: str, make_netns: Callable[[], Namespace]) -> None:
     rows = [row for row in ROWS if row["family"] == family]
-    addresses = "ipv6_addr" if family == "ip6" else "ipv4_addr"
-    text = "add table %s t\nadd chain %s t other\nadd set %s t hosts { type %s; }\n" % (
-        family,
-        family,
-        family,
-        addresses,
-    )
-    json_commands: list[dict[str, Any]] = [
-        {"add": {"table": {"family": family, "name": "t"}}},
-        {"add": {"chain": {"family": family, "table": "t", "name": "other"}}},
-        {"add": {"set": {"family": family, "table": "t", "name": "hosts", "type": addresses}}},
-    ]
+    text = ""
+    json_commands: list[dict[str, Any]] = []
     for number, row in enumerate(rows):
         more_text, more_commands = commands(row, "c%d" % number)
         text += more_text
         json_commands += more_commands
     by_text, by_json = make_netns(), make_netns()
+    for netns in (by_text, by_json):
+        netns.run("nft", "-f", "-", input=declared_text(family))
     text_sent = sent(by_text.run("nft", "--debug=netlink", "-f", "-", input=text).stdout)
     json_sent = sent(
         by_json.run(

@@ -23,7 +23,7 @@ from .fields import (
     read_list,
     read_name,
 )
-from .placement import CONNTRACK_PRIORITY, check_calls, check_statements
+from .placement import CONNTRACK_PRIORITY, check_calls, check_statements, updates
 from .priorities import priority_of
 
 FAMILIES = ("inet", "ip", "ip6", "arp", "bridge", "netdev")
@@ -200,6 +200,10 @@ def _table(value: Any, place: str, partial: bool, problems: list[Problem]) -> Ta
         if chain is not None:
             table.chains.append(chain)
     note_repetitions(table.chains, "chain", problems)
+    if table.sets:
+        from .declarations import fill_by_packets
+
+        fill_by_packets(table, updates(table), problems)
     if len(problems) == before:
         calls = check_calls(table, problems)
         if len(problems) == before:

@@ -13,6 +13,7 @@ from ..nftables.datatypes import TYPES, DatatypeError
 from .declared import DeclaredObject
 from .fields import note_unknown, read_comment, read_name, tried
 from .flat.limits import limit_of
+from .flat.offloads import synproxy_of
 from .flat.quotas import quota_of
 from .flat.values import integer
 from .times import milliseconds
@@ -29,8 +30,6 @@ TIMEOUT_STATES: dict[str, tuple[str, ...]] = {
     "udp": ("unreplied", "replied"),
 }  # fmt: skip
 """The states of nft(8), "ct timeout", by protocol."""
-
-SYNPROXY_FLAGS = ("timestamp", "sack-perm")
 
 CONTEXT_LENGTH = 256
 """NFT_SECMARK_CTX_MAXLEN of linux/netfilter/nf_tables.h, the closing NUL included."""
@@ -168,29 +167,6 @@ def _port(value: dict[str, Any]) -> int:
 
 def _synproxy(value: dict[str, Any], family: str) -> Mapping[str, Any]:
     return synproxy_of(value)
-
-
-def synproxy_of(value: dict[str, Any]) -> dict[str, Any]:
-    """What a synproxy says of TCP, as nft prints it: ``mss``, ``wscale``, ``flags``. Raises DocumentError."""
-    made: dict[str, Any] = {}
-    for key, high in (("mss", 0xFFFF), ("wscale", 14)):
-        if key in value:
-            made[key] = _whole(value, key, 0, high, key)
-    if "flags" in value:
-        flags = value["flags"] if isinstance(value["flags"], list) else [value["flags"]]
-        for flag in flags:
-            if flag not in SYNPROXY_FLAGS:
-                raise DocumentError(
-                    "no flag of a synproxy",
-                    "flags",
-                    flag,
-                    ", ".join(SYNPROXY_FLAGS),
-                    nearest(str(flag), SYNPROXY_FLAGS),
-                )
-        listed = [flag for flag in SYNPROXY_FLAGS if flag in flags]
-        if listed:
-            made["flags"] = listed
-    return made
 
 
 def _secmark(value: dict[str, Any], family: str) -> Mapping[str, Any]:

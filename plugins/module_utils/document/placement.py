@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import Problem, nearest
 
 if TYPE_CHECKING:
+    from .declared import DeclaredSet
     from .model import Chain, Table
 
 STACK_SIZE = 16
@@ -42,7 +43,10 @@ NOTRACK_HOOKS = ("prerouting", "output")
 CONNTRACK_PRIORITY = -200
 """NF_IP_PRI_CONNTRACK: from here on a packet is tracked, and notrack does nothing."""
 
-INTERESTING = frozenset(("expr", "goto", "jump", "notrack", "reject", *NAT_HOOKS))
+OTHER_HOOKS = {"synproxy": ("input", "forward"), "flow": ("forward",)}
+"""The validate functions of net/netfilter/nft_synproxy.c and nft_flow_offload.c."""
+
+INTERESTING = frozenset(("expr", "goto", "jump", "vmap", "notrack", "reject", *NAT_HOOKS, *OTHER_HOOKS))
 """The keys that tie a rule to its chain; beside them only ``verdict: reject``."""
 
 Calls = dict[str, list[tuple[str, str]]]
@@ -55,14 +59,31 @@ def check_calls(table: Table, problems: list[Problem]) -> Calls:
     Returns who leads to whom.
     """
     chains = {chain.name: chain for chain in table.chains}
+    maps = {one.name: one for one in table.sets if one.data == ("verdict",)}
     calls: Calls = {}
+    missing: set[str] = set()
+    for one in maps.values():
+        for name in _targets(one.json.get("elem")):
+            if name not in chains and name not in missing and not table.partial:
+                missing.add(name)
+                problems.append(
+                    Problem(
+                        "a jump to a chain that is not there",
+                        one.place + ".elements",
+                        name,
+                        ", ".join(chains),
+                        nearest(name, chains),
+                    )
+                )
     for chain in table.chains:
         targets: dict[str, str] = {}
-        for place, name in _jumps(chain):
+        for place, name in _jumps(chain, maps):
             if name in targets or not isinstance(name, str):
                 continue
             target = chains.get(name)
             if target is None:
+                if table.partial or name in missing:
+                    continue
                 problems.append(
                     Problem(
                         "a jump to a chain that is not there",
@@ -89,8 +110,8 @@ def check_calls(table: Table, problems: list[Problem]) -> Calls:
     return calls
 
 
-def _jumps(chain: Chain) -> Iterator[tuple[str, Any]]:
-    """Place and target of every jump and goto of a chain."""
+def _jumps(chain: Chain, maps: dict[str, DeclaredSet]) -> Iterator[tuple[str, Any]]:
+    """Place and target of every jump and goto of a chain; those of a verdict map stand where it is used."""
     isdisjoint = INTERESTING.isdisjoint
     for index, rule in enumerate(chain.rules):
         if not isinstance(rule, dict) or isdisjoint(rule):
@@ -98,14 +119,39 @@ def _jumps(chain: Chain) -> Iterator[tuple[str, Any]]:
         for key in ("jump", "goto"):
             if key in rule:
                 yield "%s.rules[%d].%s" % (chain.place, index, key), rule[key]
+        if "vmap" in rule:
+            place = "%s.rules[%d].vmap" % (chain.place, index)
+            data = rule["vmap"].get("data") if isinstance(rule["vmap"], dict) else None
+            for target in _targets_of_map(data, maps):
+                yield place, target
         if "expr" in rule:
             place = "%s.rules[%d].expr" % (chain.place, index)
-            for target in _targets(rule["expr"]):
+            for target in _targets(rule["expr"], maps):
                 yield place, target
 
 
-def _targets(value: Any) -> Iterator[Any]:
-    """The targets of jumps and gotos anywhere in statements, verdict maps included."""
+def _targets_of_map(data: Any, maps: dict[str, DeclaredSet]) -> Iterator[Any]:
+    """The targets in the data of a ``vmap``: a declared map's, or what stands in the rule."""
+    if isinstance(data, str):
+        if data[1:] in maps:
+            yield from _targets(maps[data[1:]].json.get("elem"))
+        return
+    values: list[Any] = list(data.values()) if isinstance(data, dict) else []
+    if isinstance(data, list):
+        values = [one.get("value") for one in data if isinstance(one, dict)]
+    for value in values:
+        if isinstance(value, str):
+            word, _, name = value.partition(" ")
+            if word in ("jump", "goto"):
+                yield name.strip()
+        elif isinstance(value, dict):
+            for key in ("jump", "goto"):
+                target = value.get(key)
+                yield target.get("target") if isinstance(target, dict) else target
+
+
+def _targets(value: Any, maps: dict[str, DeclaredSet] | None = None) -> Iterator[Any]:
+    """The targets of jumps and gotos anywhere in statements, those of verdict maps included."""
     pending = [value]
     while pending:
         one = pending.pop()
@@ -113,10 +159,51 @@ def _targets(value: Any) -> Iterator[Any]:
             for key, inner in one.items():
                 if key in ("jump", "goto") and isinstance(inner, dict) and "target" in inner:
                     yield inner["target"]
+                elif (
+                    key == "vmap" and maps and isinstance(inner, dict) and isinstance(inner.get("data"), str)
+                ):
+                    yield from _targets_of_map(inner["data"], maps)
                 else:
                     pending.append(inner)
         elif isinstance(one, (list, tuple)):
             pending.extend(one)
+
+
+def updates(table: Table) -> dict[str, tuple[str, bool]]:
+    """The sets that rules change: by name the first such rule's place, and whether any gives a timeout."""
+    found: dict[str, tuple[str, bool]] = {}
+    isdisjoint = CHANGING.isdisjoint
+    for chain in table.chains:
+        for index, rule in enumerate(chain.rules):
+            if not isinstance(rule, dict) or isdisjoint(rule):
+                continue
+            for place, name, timed in _changed(rule):
+                first = found.get(name)
+                place = "%s.rules[%d].%s" % (chain.place, index, place)
+                found[name] = (first[0] if first else place, timed or (first is not None and first[1]))
+    return found
+
+
+CHANGING = frozenset(("add", "update", "delete", "expr"))
+"""The keys that can change a set."""
+
+
+def _changed(rule: dict[str, Any]) -> Iterator[tuple[str, str, bool]]:
+    """Place, name and timeout of each set that a rule changes."""
+    for key in ("add", "update", "delete"):
+        value = rule.get(key)
+        if isinstance(value, dict):
+            name = value.get("set", value.get("map"))
+            if isinstance(name, str):
+                yield key, name[1:] if name.startswith("@") else name, "timeout" in value
+    statements = rule.get("expr")
+    for index, statement in enumerate(statements if isinstance(statements, list) else ()):
+        for key in ("set", "map"):
+            value = statement.get(key) if isinstance(statement, dict) else None
+            if isinstance(value, dict) and isinstance(value.get(key), str):
+                element = value.get("elem")
+                inner = element.get("elem") if isinstance(element, dict) else None
+                yield "expr[%d]" % index, value[key][1:], isinstance(inner, dict) and "timeout" in inner
 
 
 def _note_loops(calls: Calls, problems: list[Problem]) -> bool:
@@ -197,7 +284,7 @@ def _statements(chain: Chain) -> Iterator[tuple[int, str, Any]]:
             yield index, "verdict", "reject"
         if isdisjoint(rule):
             continue
-        for key in (*NAT_HOOKS, "reject", "notrack"):
+        for key in (*NAT_HOOKS, *OTHER_HOOKS, "reject", "notrack"):
             if key in rule and rule[key] is not False:
                 yield index, key, rule[key]
         statements = rule.get("expr")
@@ -205,7 +292,7 @@ def _statements(chain: Chain) -> Iterator[tuple[int, str, Any]]:
             for number, statement in enumerate(statements):
                 if isinstance(statement, dict):
                     for key in statement:
-                        if key in NAT_HOOKS or key == "reject":
+                        if key in NAT_HOOKS or key in OTHER_HOOKS or key == "reject":
                             yield index, "expr[%d].%s" % (number, key), statement[key]
 
 
@@ -236,6 +323,11 @@ def _misplaced(key: str, base: Chain, family: str) -> tuple[str, str] | None:
             return None
         allowed = "chains of type nat on hook %s" % " or ".join(hooks)
         return "no %s in a chain of type %s on hook %s" % (word, base.type, base.hook), allowed
+    if word in OTHER_HOOKS:
+        hooks = OTHER_HOOKS[word]
+        if base.hook in hooks:
+            return None
+        return "no %s on hook %s" % (word, base.hook), "hook %s" % " or ".join(hooks)
     if word in ("reject", "verdict"):
         hooks = REJECT_HOOKS[family]
         if base.hook in hooks:

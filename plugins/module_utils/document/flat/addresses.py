@@ -15,9 +15,11 @@ from ...errors import DocumentError
 from ...nftables.datatypes import TYPES, DatatypeError, address_family, mask_to_prefix
 from ...nftables.traced import carry
 from .key import NETWORKS, Draft, Key
+from .references import find_set
 from .values import Scalar, Statement, Values, is_reference, match, right_of, values_of
 
 KIND = {"ip": "IPv4", "ip6": "IPv6"}
+TYPE_OF = {"ip": "ipv4_addr", "ip6": "ipv6_addr"}
 ALLOWED = (
     "an IPv4 or IPv6 address, a network 192.0.2.0/24 or 192.0.2.0/255.255.255.0, "
     "a range a-b, a host name, a list of these, or @set"
@@ -197,7 +199,7 @@ def _address(field: str) -> Key:
     def networks(value: Any, draft: Draft) -> tuple[str, ...] | None:
         values = values_of(value)
         if is_reference(values):
-            return None
+            return _networks_of_set(str(values.items[0][1])[1:], draft)
         found = _by_network(field, values, draft)
         return tuple(network for network in ("ip", "ip6") if network in found)
 
@@ -222,13 +224,24 @@ def _address(field: str) -> Key:
     return Key(alternatives=alternatives, networks=networks, split=True, implies=True)
 
 
+def _networks_of_set(name: str, draft: Draft) -> tuple[str, ...] | None:
+    """The network of a declared set of addresses; None where it is not known."""
+    declared = find_set(name, draft.declared)
+    if declared is None:
+        return None
+    draft.refer(*TYPE_OF.values())(name)
+    network = next(one for one, type_name in TYPE_OF.items() if declared.key[0] == type_name)
+    _fits_table(network, "@" + name, "", draft)
+    return (network,)
+
+
 def _reference_has_network(values: Values, draft: Draft) -> None:
     if len(NETWORKS[draft.family]) > 1 and not draft.bound:
         raise DocumentError(
             "a named set without a family: is it one of IPv4 or of IPv6 addresses?",
             values.items[0][0],
             values.items[0][1],
-            cure="add nfproto: ipv4 or nfproto: ipv6",
+            cure="declare it in this document, or add nfproto: ipv4 or nfproto: ipv6",
         )
 
 

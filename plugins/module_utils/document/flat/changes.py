@@ -8,8 +8,11 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from ...errors import DocumentError
+from ...nftables.datatypes import TYPES
 from .key import ROUTED, TRACKED, Draft, Key
+from .lookups import Lookup
 from .marks import CT_MARK, META_MARK, changed
+from .stateful import object_of
 from .tos import field
 from .values import Statement, at, integer, mapping, scalar, symbolic
 
@@ -46,6 +49,35 @@ def _mangle(key: Statement, value: Any) -> Statement:
     return {"mangle": {"key": key, "value": value}}
 
 
+def _object(word: str) -> Callable[[Any, Draft], Statement]:
+    def make(value: Any, draft: Draft) -> Statement:
+        return {word: object_of(value, word, draft)}
+
+    return make
+
+
+MAPPED: dict[str, tuple[str, Callable[[Draft], Statement]]] = {
+    "mark": ("mark", lambda draft: META_MARK),
+    "ct_mark": ("mark", lambda draft: CT_MARK),
+    "priority": ("classid", lambda draft: {"meta": {"key": "priority"}}),
+    "dscp": ("dscp", lambda draft: field("dscp", draft)),
+    "ecn": ("ecn", lambda draft: field("ecn", draft)),
+}
+"""What can be taken from a map: the data type, and the left side."""
+
+
+def _from_map(name: str, value: dict[str, Any], draft: Draft) -> Statement:
+    from ..elements import Part, value_reader
+
+    type_name, left = MAPPED[name]
+    mapping(value, ("map",))
+    try:
+        found = Lookup(value["map"]).json(value_reader([Part(TYPES[type_name])]), (type_name,), draft)
+    except DocumentError as error:
+        raise error.at("map") from None
+    return _mangle(left(draft), {"map": found})
+
+
 FIELDS: dict[str, tuple[Callable[[Any, Draft], Statement], frozenset[str]]] = {
     "mark": (_mark, ROUTED | {"arp"}),
     "ct_mark": (_ct_mark, TRACKED),
@@ -53,6 +85,10 @@ FIELDS: dict[str, tuple[Callable[[Any, Draft], Statement], frozenset[str]]] = {
     "ecn": (_set_ecn, ROUTED),
     "priority": (_priority, ROUTED | {"arp"}),
     "ct_zone": (_zone, TRACKED),
+    "ct_helper": (_object("ct helper"), TRACKED),
+    "ct_timeout": (_object("ct timeout"), TRACKED),
+    "ct_expectation": (_object("ct expectation"), TRACKED),
+    "secmark": (_object("secmark"), ROUTED | {"arp"}),
 }
 """The keys under ``set`` in the order in which they are carried out, with the families that know them."""
 
@@ -63,10 +99,14 @@ def _lower(value: Any, draft: Draft) -> list[Statement]:
     for name, (make, families) in FIELDS.items():
         if name not in value:
             continue
-        if draft.family not in families or ("ct_mark" in (name, value[name]) and draft.family not in TRACKED):
-            raise DocumentError("not in a table of family %s" % draft.family, name, value[name])
+        given = value[name]
+        if draft.family not in families or ("ct_mark" in (name, given) and draft.family not in TRACKED):
+            raise DocumentError("not in a table of family %s" % draft.family, name, given)
         try:
-            statements.append(make(value[name], draft))
+            if name in MAPPED and isinstance(given, dict) and "map" in given:
+                statements.append(_from_map(name, given, draft))
+            else:
+                statements.append(make(given, draft))
         except DocumentError as error:
             raise error.at(name) from None
     return statements
@@ -77,4 +117,39 @@ def _touches_tos(value: Any, draft: Draft) -> bool:
     return isinstance(value, dict) and ("dscp" in value or "ecn" in value)
 
 
-STATEMENTS = {"set": Key(_lower, split=_touches_tos, implies=_touches_tos)}
+def _lookups(value: Any) -> list[tuple[str, Lookup]]:
+    """The maps from which a ``set`` takes its values, with their places."""
+    found = []
+    for name, given in value.items() if isinstance(value, dict) else ():
+        if name in FIELDS and isinstance(given, dict) and "map" in given:
+            place = "%s.map" % name
+            try:
+                found.append((place, Lookup(given["map"])))
+            except DocumentError as error:
+                raise error.at(place) from None
+    return found
+
+
+def _networks(value: Any, draft: Draft) -> tuple[str, ...] | None:
+    possible: tuple[str, ...] | None = None
+    for place, lookup in _lookups(value):
+        try:
+            found = lookup.networks(draft)
+            if found is not None:
+                possible = tuple(one for one in possible or found if one in found)
+                if not possible:
+                    raise DocumentError("no packet can match: the maps are of different address families")
+        except DocumentError as error:
+            raise error.at(place) from None
+    return possible
+
+
+def _splits(value: Any, draft: Draft) -> bool:
+    return _touches_tos(value, draft) or any(lookup.selection.splits for _, lookup in _lookups(value))
+
+
+def _brings(value: Any, draft: Draft) -> bool:
+    return len(value) == 1 and not _touches_tos(value, draft) and bool(_lookups(value))
+
+
+STATEMENTS = {"set": Key(_lower, networks=_networks, split=_splits, implies=_touches_tos, brings=_brings)}

@@ -23,7 +23,7 @@ def _address(field: str) -> Key:
             if draft.family == "arp"
             else {"protocol": "ether", "field": field}
         )
-        return [match_values({"payload": payload}, value, convert, references=True)]
+        return [match_values({"payload": payload}, value, convert, draft.refer("ether_addr"))]
 
     return Key(lower)
 

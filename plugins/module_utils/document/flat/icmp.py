@@ -46,7 +46,7 @@ def _key(protocol: str, field: str) -> Key:
                 raise DocumentError(
                     "no packet has both an %s %s and %s" % (protocol, field, key), found=value
                 )
-        return [match_values(left, value, convert, references=True)]
+        return [match_values(left, value, convert, draft.refer(data_type.name))]
 
     def networks(value: Any, draft: Draft) -> tuple[str, ...]:
         if network not in NETWORKS[draft.family]:

@@ -49,7 +49,7 @@ def _lower(selector: str) -> Key:
     left = {"meta": {"key": selector}}
 
     def lower(value: Any, draft: Draft) -> list[Statement]:
-        return [match_values(left, value, name_of, references=True)]
+        return [match_values(left, value, name_of, draft.refer("ifname"))]
 
     return Key(lower)
 

@@ -16,6 +16,7 @@ from typing import Any, Callable, Optional
 from ...errors import DocumentError
 from ...nftables.datatypes import TYPES
 from ..declared import Declared
+from .references import find_set
 from .values import Statement, Values, at, values_of
 
 NETWORKS = {
@@ -50,12 +51,14 @@ class Key:
     ``split``         the statements differ by network: without a hint there is one rule for each
     ``implies``       of a match: it binds the rule to the network by itself;
                       of another statement: it wants the rule bound
+    ``brings``        of a statement: it binds the rule by itself, but only from where it stands:
+                      the rule is to be bound where other statements come first
     ``families``      the table families in which the key has a meaning
 
-    ``split`` and ``implies`` may be functions of value and draft.
+    ``split``, ``implies`` and ``brings`` may be functions of value and draft.
     """
 
-    __slots__ = ("alternatives", "families", "implies", "lower", "networks", "split")
+    __slots__ = ("alternatives", "brings", "families", "implies", "lower", "networks", "split")
 
     def __init__(
         self,
@@ -64,8 +67,10 @@ class Key:
         networks: Networks | None = None,
         split: bool | Test = False,
         implies: bool | Test = False,
+        brings: bool | Test = False,
         families: frozenset[str] = EVERY_FAMILY,
     ) -> None:
+        self.brings = brings
         self.lower = lower
         self.alternatives = alternatives
         self.networks = networks
@@ -81,6 +86,10 @@ class Key:
         """Whether this value's statements bind the rule to the network at hand, or want it bound."""
         return self.implies if isinstance(self.implies, bool) else self.implies(value, draft)
 
+    def carries(self, value: Any, draft: Draft) -> bool:
+        """Whether this value's statement binds the rule from where it stands."""
+        return self.brings if isinstance(self.brings, bool) else self.brings(value, draft)
+
     def rows(self, value: Any, draft: Draft) -> list[list[Statement]]:
         """The alternatives this key adds to the rule; usually one."""
         if self.alternatives is not None:
@@ -93,10 +102,11 @@ class Draft:
 
     ``network``  the network of the alternative being made, None where it is bound to none
     ``bound``    whether the rule's own values or its table leave only one network
+    ``first``    the first of the rule's keys that is a statement and no match, if there is one
     ``memo``     what a key found out for one alternative and wants for the next
     """
 
-    __slots__ = ("addresses", "bound", "declared", "family", "memo", "network", "protocol", "rule")
+    __slots__ = ("addresses", "bound", "declared", "family", "first", "memo", "network", "protocol", "rule")
 
     def __init__(
         self, rule: Mapping[str, Any], family: str, addresses: Mapping[str, list[str]], declared: Declared
@@ -105,6 +115,7 @@ class Draft:
         self.family = family
         self.addresses = addresses
         self.declared = declared
+        self.first = ""
         self.network: str | None = None
         self.bound = family in ("ip", "ip6", "arp")
         self.memo: dict[str, Any] = {}
@@ -146,11 +157,25 @@ class Draft:
             allowed="protocol %s" % names if len(allowed) == 1 else "protocol one of %s" % names,
         )
 
+    def refer(self, *types: str) -> Callable[[str], None]:
+        """What checks that a named set, if it is known, has one of these types as its key."""
+
+        def check(name: str) -> None:
+            declared = find_set(name, self.declared)
+            if declared is not None and (len(declared.key) != 1 or declared.key[0] not in types):
+                raise DocumentError(
+                    "the set's key does not fit: it is %s" % " . ".join(declared.key),
+                    found="@" + name,
+                    allowed="a set of %s" % " or ".join(types),
+                )
+
+        return check
+
     def payload_protocol(self) -> str | None:
         """The transport header whose match binds the rule to its only protocol, if it has such a match."""
         rule = self.rule
         bound = self.protocols()
-        if len(bound) == 1 and bound[0] in PORT_PROTOCOLS and not rule.keys().isdisjoint(("sport", "dport")):
+        if len(bound) == 1 and bound[0] in PORT_PROTOCOLS and self._has_port():
             return str(bound[0])
         if not rule.keys().isdisjoint(("tcp_flags", "syn")):
             return "tcp"
@@ -159,3 +184,22 @@ class Draft:
         if not rule.keys().isdisjoint(("icmpv6_type", "icmpv6_code")):
             return "ipv6-icmp"
         return None
+
+    def _has_port(self) -> bool:
+        """Whether a match on a port, or a lookup by one that no other statement precedes, is in the rule."""
+        rule = self.rule
+        if not rule.keys().isdisjoint(("sport", "dport")):
+            return True
+        # nft writes the match on the protocol where a redirect looks a port up
+        first = rule.get(self.first) if self.first != "redirect" else None
+        return _looks_port_up(rule.get("lookup")) or _looks_port_up(first)
+
+
+def _looks_port_up(value: Any) -> bool:
+    """Whether a value, well-formed or not, is a lookup by a port, or holds one and nothing else."""
+    if isinstance(value, dict) and "key" not in value:
+        inner = value.get("map", next(iter(value.values())) if len(value) == 1 else None)
+        return inner is not None and _looks_port_up(inner)
+    key = value.get("key") if isinstance(value, dict) else None
+    names = key if isinstance(key, list) else [key]
+    return "sport" in names or "dport" in names

@@ -24,15 +24,18 @@ from . import (
     icmp,
     interfaces,
     log,
+    lookups,
     marks,
     nat,
     network,
+    offloads,
     owners,
     ports,
     stateful,
     statements,
     tcp,
     tos,
+    updates,
     verdicts,
 )
 from .key import NETWORKS, Draft, Key
@@ -52,17 +55,21 @@ MATCHES: dict[str, Key] = {
     **conntrack.MATCHES,
     **marks.MATCHES,
     **owners.MATCHES,
+    **lookups.MATCHES,
 }
 """What a packet is tested for, in the order of the statements."""
 
 STATEMENTS: dict[str, Key] = {
     **stateful.LIMITING,
+    **updates.STATEMENTS,
     **stateful.COUNTING,
     **log.STATEMENTS,
     **changes.STATEMENTS,
     **tos.STATEMENTS,
     **conntrack.STATEMENTS,
+    **offloads.STATEMENTS,
     **nat.STATEMENTS,
+    **lookups.STATEMENTS,
     **verdicts.STATEMENTS,
 }
 """What is done with a packet that matches, in the order of the statements."""
@@ -71,7 +78,7 @@ KEYS: dict[str, Key] = {**MATCHES, **STATEMENTS}
 
 ORDER = {name: index for index, name in enumerate(KEYS)}
 
-ENDINGS = ("verdict", "jump", "goto", "masquerade", "redirect", "snat", "dnat")
+ENDINGS = ("verdict", "jump", "goto", "masquerade", "redirect", "snat", "dnat", "synproxy")
 """The keys of which a rule has at most one."""
 
 COMMENT_LENGTH = 128
@@ -110,7 +117,7 @@ def lower(
     problems: list[Problem] = []
     _try(problems, lambda: _comment(rule))
     if "expr" in rule:
-        given = _try(problems, lambda: statements.lower(rule))
+        given = _try(problems, lambda: statements.lower(rule, declared))
         if problems or given is None:
             raise DocumentError.of(problems)
         return [given]
@@ -119,6 +126,7 @@ def lower(
     if not rule.keys() & KEYS.keys() and not problems:
         raise DocumentError("a rule that says nothing", found=rule, cure="say at least counter: true")
     draft = Draft(rule, family, addresses, declared)
+    draft.first = next((name for name in known if name in STATEMENTS and rule[name] is not False), "")
     rows: list[list[Statement]] = []
     if "protocol" not in known and verdicts.resets_tcp(draft):
         known = sorted([*known, "protocol"], key=ORDER.__getitem__)
@@ -129,10 +137,23 @@ def lower(
     if problems:
         raise DocumentError.of(problems)
     if both_ways:
-        reverse = {SWAPPED.get(key, key): value for key, value in rule.items() if key != "bidirectional"}
-        if any(reverse.get(key) != rule.get(key) for key in SWAPPED):
+        reverse = {SWAPPED.get(key, key): _swapped(rule[key]) for key in rule if key != "bidirectional"}
+        if any(reverse.get(key) != rule.get(key) for key in rule if key != "bidirectional"):
             rows += lower(reverse, family, addresses, declared)
     return rows
+
+
+def _swapped(value: Any) -> Any:
+    """A rule's value with source and destination exchanged in what it looks up."""
+    if not isinstance(value, dict):
+        return value
+    if "key" in value:
+        key = value["key"]
+        names = [SWAPPED.get(name, name) for name in (key if isinstance(key, list) else [key])]
+        return {**value, "key": names if isinstance(key, list) else names[0]}
+    if "map" in value:
+        return {**value, "map": _swapped(value["map"])}
+    return {name: _swapped(inner) for name, inner in value.items()}
 
 
 def _try(problems: list[Problem], step: Any, place: str = "") -> Any:
@@ -266,10 +287,12 @@ def _binding(draft: Draft, known: list[str]) -> list[Statement]:
         name in MATCHES and KEYS[name].binds(draft.rule[name], draft) for name in known
     ):
         return []
-    wanting = [KEYS[name] for name in known if name in STATEMENTS]
-    values = [draft.rule[name] for name in known if name in STATEMENTS]
+    wanting = [name for name in known if name in STATEMENTS and draft.rule[name] is not False]
+    if draft.first and KEYS[draft.first].carries(draft.rule[draft.first], draft):
+        return []
     if "nfproto" in known or any(
-        key.splits(value, draft) or key.binds(value, draft) for key, value in zip(wanting, values)
+        KEYS[name].splits(draft.rule[name], draft) or KEYS[name].binds(draft.rule[name], draft)
+        for name in wanting
     ):
         return network.bind(draft.network, draft.family)
     return []

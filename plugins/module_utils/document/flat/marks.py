@@ -24,7 +24,7 @@ def number(item: Any) -> int:
 _mark = spanning(number, 0, WIDEST)
 
 
-def _matched(left: Statement, value: Any) -> list[Statement]:
+def _matched(left: Statement, value: Any, draft: Draft) -> list[Statement]:
     values = values_of(value)
     if len(values.items) == 1:
         place, item = values.items[0]
@@ -35,7 +35,7 @@ def _matched(left: Statement, value: Any) -> list[Statement]:
             raise DocumentError(
                 "a mask within a list", place, item, cure="write one rule for each masked value"
             )
-    return [match_values(left, value, _mark, references=True)]
+    return [match_values(left, value, _mark, draft.refer("mark"))]
 
 
 def _masked(left: Statement, item: str, negated: bool) -> Statement:
@@ -53,11 +53,11 @@ def _masked(left: Statement, item: str, negated: bool) -> Statement:
 
 
 def _lower_mark(value: Any, draft: Draft) -> list[Statement]:
-    return _matched(META_MARK, value)
+    return _matched(META_MARK, value, draft)
 
 
 def _lower_ct_mark(value: Any, draft: Draft) -> list[Statement]:
-    return _matched(CT_MARK, value)
+    return _matched(CT_MARK, value, draft)
 
 
 MATCHES = {"mark": Key(_lower_mark), "ct_mark": Key(_lower_ct_mark, families=TRACKED)}

@@ -16,7 +16,7 @@ def _owner(selector: str, type_name: str) -> Key:
     left = {"meta": {"key": selector}}
 
     def lower(value: Any, draft: Draft) -> list[Statement]:
-        return [match_values(left, value, convert, references=True)]
+        return [match_values(left, value, convert, draft.refer(type_name))]
 
     return Key(lower)
 

@@ -39,7 +39,9 @@ def _ports(field: str) -> Key:
         bound = draft.protocols()
         header = bound[0] if len(bound) == 1 else "th"
         return [
-            match_values({"payload": {"protocol": header, "field": field}}, value, _port, references=True)
+            match_values(
+                {"payload": {"protocol": header, "field": field}}, value, _port, draft.refer("inet_service")
+            )
         ]
 
     return Key(lower, families=ROUTED)

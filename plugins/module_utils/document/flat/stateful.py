@@ -10,6 +10,7 @@ from typing import Any, Callable, Optional
 from ...errors import DocumentError
 from .key import TRACKED, Draft, Key
 from .limits import limit_of
+from .lookups import Lookup
 from .quotas import quota_of
 from .references import check_object, reference_name
 from .values import Statement, integer, mapping, switched_on
@@ -68,16 +69,52 @@ STATEFUL: dict[str, Stateful] = {
 """What an element can carry: the statement of each key's value, None where it is switched off."""
 
 
-def _key(name: str, word: str, is_name: Callable[[Any], bool], **options: Any) -> Key:
+def object_of(value: Any, word: str, draft: Draft) -> Any:
+    """A named object of a kind, or the map that gives one: what stands behind ``word`` in JSON.
+
+    Raises DocumentError.
+    """
+    if not isinstance(value, dict):
+        name = reference_name(value, word)
+        check_object(word, name, draft.declared)
+        return name
+    from ..elements import read_object_name
+
+    mapping(value, ("map",))
+    try:
+        lookup = Lookup(value["map"])
+        found = lookup.json(read_object_name, (word,), draft)
+    except DocumentError as error:
+        raise error.at("map") from None
+    if not lookup.name:
+        for _, name in found["data"]["set"]:
+            check_object(word, name, draft.declared)
+    return {"map": found}
+
+
+def _is_map(value: Any) -> bool:
+    return isinstance(value, dict) and "map" in value
+
+
+def _key(name: str, word: str, is_name: Callable[[Any], bool]) -> Key:
     def lower(value: Any, draft: Draft) -> list[Statement]:
-        if is_name(value):
-            found = reference_name(value, word)
-            check_object(word, found, draft.declared)
-            return [{word: found}]
+        if is_name(value) or _is_map(value):
+            return [{word: object_of(value, word, draft)}]
         statement = STATEFUL[name](value)
         return [statement] if statement is not None else []
 
-    return Key(lower, **options)
+    def networks(value: Any, draft: Draft) -> tuple[str, ...] | None:
+        if not _is_map(value):
+            return None
+        try:
+            return Lookup(value["map"]).networks(draft)
+        except DocumentError as error:
+            raise error.at("map") from None
+
+    def splits(value: Any, draft: Draft) -> bool:
+        return _is_map(value) and Lookup(value["map"]).selection.splits
+
+    return Key(lower, networks=networks, split=splits, brings=splits)
 
 
 def _is_reference(value: Any) -> bool:

@@ -125,13 +125,16 @@ def match(left: Any, right: Any, negated: bool = False) -> Statement:
     return {"match": {"op": "!=" if negated else "==", "left": left, "right": right}}
 
 
-def match_values(left: Any, value: object, convert: Convert, references: bool = False) -> Statement:
+def match_values(
+    left: Any, value: object, convert: Convert, refer: Callable[[str], None] | None = None
+) -> Statement:
     """Match ``left`` against one value, any of a list, or none of them.
 
-    ``references``: whether a lone ``@name`` means a named set.
+    ``refer`` checks the name of a set, where a lone ``@name`` means one.
     """
     values = values_of(value)
-    if references and is_reference(values):
+    if refer is not None and is_reference(values):
+        refer(str(values.items[0][1])[1:])
         return match(left, values.items[0][1], values.negated)
     return match(left, right_of([at(place, convert, item) for place, item in values.items]), values.negated)
 

@@ -1,0 +1,123 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""``add``, ``update`` and ``delete``: packets that change a set or a map.
+
+With a ``limit``, ``ct_count`` or ``quota``, which every element then has for
+itself, the rule goes on only where that matches: so a rule can be about what one
+address does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...errors import DocumentError
+from ...nftables.datatypes import TYPES
+from ..times import seconds
+from .key import Draft, Key
+from .references import find_set, reference_name
+from .selections import selection_of
+from .stateful import STATEFUL
+from .values import Statement, mapping
+
+KEYS = ("set", "map", "key", "data", "timeout", *STATEFUL)
+
+
+def _target(value: Any) -> tuple[str, str]:
+    """("set", name) or ("map", name)."""
+    mapping(value, KEYS)
+    if "key" not in value:
+        raise DocumentError(
+            "the key 'key' is missing", found=value, allowed="a flat key such as saddr, or a list"
+        )
+    given = [one for one in ("set", "map") if one in value]
+    if len(given) != 1:
+        raise DocumentError("a set or a map is to be named", found=value, allowed="set: name, or map: name")
+    try:
+        return given[0], reference_name(value[given[0]], given[0])
+    except DocumentError as error:
+        raise error.at(given[0]) from None
+
+
+def _networks(value: Any, draft: Draft) -> tuple[str, ...] | None:
+    word, name = _target(value)
+    try:
+        return selection_of(value["key"]).networks_of_set(name, draft)
+    except DocumentError as error:
+        raise error.at(word if error.problems[0].found == "@" + name else "key") from None
+
+
+def _splits(value: Any, draft: Draft) -> bool:
+    _target(value)
+    try:
+        return selection_of(value["key"]).splits
+    except DocumentError as error:
+        raise error.at("key") from None
+
+
+def _key(operation: str) -> Key:
+    def lower(value: Any, draft: Draft) -> list[Statement]:
+        word, name = _target(value)
+        try:
+            selection = selection_of(value["key"])
+            element: Any = selection.left(draft)
+        except DocumentError as error:
+            raise error.at("key") from None
+        try:
+            selection.needs_network("@" + name, draft)
+            found = find_set(name, draft.declared)
+            if found is not None and found.is_map != (word == "map"):
+                raise DocumentError("this is a %s" % ("map" if found.is_map else "set"), found=value[word])
+        except DocumentError as error:
+            raise error.at(word) from None
+        if "timeout" in value:
+            try:
+                element = {"elem": {"val": element, "timeout": seconds(value["timeout"])}}
+            except DocumentError as error:
+                raise error.at("timeout") from None
+        made: Statement = {"op": operation, "elem": element, word: "@" + name}
+        if word == "map":
+            made["data"] = _data(value, found.data if found is not None else (), draft)
+        elif "data" in value:
+            raise DocumentError("only a map has data", "data", value["data"], cure="map: %s" % name)
+        statements = _statements(value)
+        if statements:
+            made["stmt"] = statements
+        return [{word: made}]
+
+    return Key(lower, networks=_networks, split=_splits, brings=_splits)
+
+
+def _statements(value: dict[str, Any]) -> list[Statement]:
+    statements = []
+    for name, read in STATEFUL.items():
+        if name in value:
+            try:
+                statement = read(value[name])
+            except DocumentError as error:
+                raise error.at(name) from None
+            if statement is not None:
+                statements.append(statement)
+    return statements
+
+
+def _data(value: dict[str, Any], types: tuple[str, ...], draft: Draft) -> Any:
+    """What a map's element shall give: a constant, or another flat key's value."""
+    if "data" not in value:
+        raise DocumentError("the key 'data' is missing", found=value, allowed="a value, or {key: a flat key}")
+    given = value["data"]
+    try:
+        if isinstance(given, dict):
+            mapping(given, ("key",))
+            return selection_of(given.get("key")).left(draft)
+        if not types:
+            return given
+        from ..elements import Part, value_reader
+
+        return value_reader([Part(TYPES[one]) for one in types])(given)
+    except DocumentError as error:
+        raise error.at("data") from None
+
+
+STATEMENTS = {operation: _key(operation) for operation in ("add", "update", "delete")}
