@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The rempart authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The examples in the documentation of the modules run, a second time without a change where that shall be."""
+"""The examples in the documentation of the modules run, and a second time they change nothing."""
 
 from __future__ import annotations
 
