@@ -12,11 +12,11 @@ from typing import Any
 from rempart.document.model import Table, load
 
 ROWS: list[dict[str, Any]] = json.loads((Path(__file__).parent.parent / "data" / "declared.json").read_text())
-"""Each with family, the table's key, the document's form, the same as nft text, and as nft prints it in JSON."""
+"""Family, the table's key, the document's form, the same as nft text, and in JSON as nft prints it."""
 
 
 def declared_document(family: str) -> dict[str, Any]:
-    """A table ``t`` of a document that declares every row of the family, a set ``hosts`` and a chain ``other``."""
+    """A table ``t`` with every row of the family, an empty set ``hosts`` and a chain ``other``."""
     table: dict[str, Any] = {"name": "t", "family": family, "chains": [{"name": "other"}]}
     table["sets"] = [{"name": "hosts", "type": "ipv6_addr" if family == "ip6" else "ipv4_addr"}]
     for row in ROWS:
