@@ -107,6 +107,8 @@ def test_nft_makes_the_same_of_text_and_json(family: str, make_netns: Callable[[
     listings = []
     for netns in (by_text, by_json):
         text = netns.run("nft", "--stateless", "list", "table", family, "t").stdout
+        # nor does nft read the comment of a set
+        text = "".join(line for line in text.splitlines(True) if not line.startswith("\t\tcomment"))
         blocks = {block.split("{")[0].strip(): block for block in text.split("\n\n")}
         listings.append({name: one for name, one in blocks.items() if name.split()[-1] not in left_out})
     assert listings[0] == listings[1]
