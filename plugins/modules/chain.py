@@ -253,12 +253,12 @@ def main() -> None:
         from ..module_utils.ruleset.reconcile import reconcile
 
         text = params["_document"] or text_of(chain_document(given(params)))
-        gone = ()
+        gone: list[str] = []
         if params["state"] == "absent":
             from ..module_utils.ruleset.jumps import refuse_removal
 
             refuse_removal(params["family"], params["table"], params["name"], params["netns"])
-            gone = (params["name"],)
+            gone = [params["name"]]
         outcome = reconcile(
             source_of(text), params["netns"], module.check_mode, partial=True, remove_chains=gone
         )

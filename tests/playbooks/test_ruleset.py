@@ -10,6 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+from rempart.ansible import failure
+
 from tests.support.namespaces import Namespace, veth
 from tests.support.playbooks import ROOT, Played, play
 from tests.support.traffic import echo_server, tcp_connect
@@ -190,3 +193,19 @@ def test_namespaces_and_privileges(tmp_path: Path, make_netns: MakeNetns) -> Non
     done = play(tmp_path, {host.name: {}}, tasks, prefix=powerless)
     assert "run as root" in done.of("powerless")["msg"]
     assert host.nft_json() == []
+
+
+def test_a_python_that_is_too_old_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ended(Exception):
+        """Stands for the end of the module."""
+
+    class Module:
+        """As much of AnsibleModule as a failure takes."""
+
+        def fail_json(self, **result: Any) -> None:
+            raise Ended(result["msg"])
+
+    monkeypatch.setattr(failure, "PYTHON", (99, 1))
+    told = pytest.raises(Ended, match=r"needs Python 99\.1 or later .* this is Python 3\.\d+ ")
+    with told, failure.failing(Module()):
+        raise AssertionError("the engine would be imported")
