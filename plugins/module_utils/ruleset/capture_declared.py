@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..document.declared import OBJECTS
-from ..document.lifting.limits import rate_text
+from ..document.lifting.draft import Draft, NotFlat
+from ..document.lifting.elements import key_of, value_of
+from ..document.lifting.limits import ACTIONS, rate_text
 from ..document.priorities import NAMES
 from ..nftables import uapi
 from ..nftables.datatypes import BY_NUMBER
@@ -80,6 +82,11 @@ def declared(table: KernelTable, state: bool) -> tuple[Mapping, list[str]]:
         is_map = bool(content.flags & (uapi.NFT_SET_MAP | uapi.NFT_SET_OBJECT))
         try:
             body = _set(content, is_map, state)
+        except NotFlat:
+            notes.append(
+                "%s %s has an element that a document cannot say" % ("map" if is_map else "set", content.name)
+            )
+            continue
         except (Unsayable, ValueError) as error:
             notes.append("%s %s: %s" % ("map" if is_map else "set", content.name, error))
             continue
@@ -242,9 +249,6 @@ def _data(one: KernelSet) -> Any:
 
 def _stateful(one: KernelSet) -> Mapping:
     """What each element of the set counts by itself, as the keys of the set."""
-    from ..document.lifting.draft import Draft
-    from ..document.lifting.limits import ACTIONS
-
     draft = Draft("inet")
     for payload in one.expressions:
         statements = decode_rule([canonical.zeroed(decode_one(payload))], "inet", lambda name: None)
@@ -263,7 +267,7 @@ def _elements(one: KernelSet, is_map: bool, carried: set[str], state: bool) -> A
     rows = decode_elements(SetView.of(one))
     if not is_map:
         return [_element(row, "elem", carried, state) for row in rows]
-    pairs = [(_element(key, "key", carried, state), _value(value)) for key, value in rows]
+    pairs = [(_element(key, "key", carried, state), value_of(value)) for key, value in rows]
     if any(isinstance(key, dict) for key, _ in pairs):
         return [{**(key if isinstance(key, dict) else {"key": key}), "value": value} for key, value in pairs]
     return dict(pairs)
@@ -272,9 +276,9 @@ def _elements(one: KernelSet, is_map: bool, carried: set[str], state: bool) -> A
 def _element(row: Any, word: str, carried: set[str], state: bool) -> Any:
     """An element's key, or a mapping with it under ``word`` and with what else it says."""
     if not isinstance(row, dict) or "elem" not in row:
-        return _key(row)
+        return key_of(row)
     inner = row["elem"]
-    body: Mapping = {word: _key(inner["val"])}
+    body: Mapping = {word: key_of(inner["val"])}
     if "timeout" in inner:
         body["timeout"] = inner["timeout"]
     if "comment" in inner:
@@ -285,27 +289,3 @@ def _element(row: Any, word: str, carried: set[str], state: bool) -> Any:
     elif counter is not None and "counter" not in carried:
         body["counter"] = True
     return body[word] if len(body) == 1 else body
-
-
-def _key(form: Any) -> Any:
-    """A key as a person writes it: ``10.0.0.0/8``, ``1-5``, ``10.0.0.1 . 22``."""
-    if isinstance(form, dict):
-        ((kind, body),) = form.items()
-        if kind == "concat":
-            return " . ".join(str(_key(one)) for one in body)
-        if kind == "prefix":
-            return "%s/%d" % (body["addr"], body["len"])
-        if kind == "range":
-            return "%s-%s" % (body[0], body[1])
-        raise Unsayable("an element in the form of %s" % kind)
-    return form
-
-
-def _value(form: Any) -> Any:
-    if isinstance(form, dict) and len(form) == 1:
-        ((kind, body),) = form.items()
-        if kind in ("accept", "drop", "continue", "return"):
-            return kind
-        if kind in ("jump", "goto"):
-            return "%s %s" % (kind, body["target"])
-    return _key(form)

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..flat.marks import CT_MARK, META_MARK
 from .draft import Action, Draft, NotFlat, Selector, plain, selector_of
+from .selections import lookup_of
 
 _FIELDS: dict[Selector, str] = {
     ("meta", "mark"): "mark",
@@ -30,7 +31,11 @@ def _mangle(draft: Draft, value: Any) -> None:
     done = draft.rule.setdefault("set", {})
     if name is None or name in done:
         raise NotFlat("mangle")
-    done[name] = _mark(name, value["value"]) if name in _MARKS else plain(value["value"])
+    given = value["value"]
+    if isinstance(given, dict) and "map" in given:
+        done[name] = {"map": lookup_of(draft, given["map"])}
+    else:
+        done[name] = _mark(name, given) if name in _MARKS else plain(given)
     if selector[0] == "payload":
         draft.about(selector[1], False)
 
@@ -54,4 +59,22 @@ def _mark(name: str, value: Any) -> Any:
     return dict(reversed(operations.items()))
 
 
-ACTIONS: dict[str, Action] = {"mangle": _mangle}
+def _assign(name: str) -> Action:
+    """A statement that gives the connection a named object."""
+
+    def lift(draft: Draft, value: Any) -> None:
+        done = draft.rule.setdefault("set", {})
+        if name in done:
+            raise NotFlat(name)
+        done[name] = value if isinstance(value, str) else {"map": lookup_of(draft, value["map"])}
+
+    return lift
+
+
+ACTIONS: dict[str, Action] = {
+    "mangle": _mangle,
+    "ct helper": _assign("ct_helper"),
+    "ct timeout": _assign("ct_timeout"),
+    "ct expectation": _assign("ct_expectation"),
+    "secmark": _assign("secmark"),
+}

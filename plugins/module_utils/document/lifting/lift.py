@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from typing import Any, Callable
 
 from ...errors import DocumentError
+from ..declared import Declared
 from ..flat import lower
 from ..flat.key import NETWORKS
-from ..flat.lowering import ORDER
+from ..flat.lowering import NOTHING_KNOWN, ORDER
 from . import (
     addresses,
     changes,
@@ -22,16 +23,20 @@ from . import (
     interfaces,
     limits,
     log,
+    lookups,
     marks,
     nat,
     network,
+    offloads,
     owners,
     ports,
     tcp,
     tos,
+    updates,
     verdicts,
 )
 from .draft import Action, Draft, Lifter, Masked, NotFlat, Selector, selector_of
+from .selections import NO_REFERENCES
 
 Statements = list[dict[str, Any]]
 
@@ -56,11 +61,14 @@ MASKED: dict[Selector, Masked] = {**fragments.MASKED, **tcp.MASKED, **marks.MASK
 
 ACTIONS: dict[str, Action] = {
     **limits.ACTIONS,
+    **updates.ACTIONS,
     **log.ACTIONS,
     **changes.ACTIONS,
     **tos.ACTIONS,
     **conntrack.ACTIONS,
+    **offloads.ACTIONS,
     **nat.ACTIONS,
+    **lookups.ACTIONS,
     **verdicts.ACTIONS,
 }
 """By the name of the statement."""
@@ -71,15 +79,17 @@ def lift(
     family: str,
     comment: str | None = None,
     agrees: Callable[[dict[str, Any]], bool] | None = None,
+    declared: Declared = NOTHING_KNOWN,
 ) -> dict[str, Any]:
     """The rule of a document that stands for these statements in a table of ``family``.
 
     It has flat keys if they say exactly the same, in the same order, else ``expr``
     with the statements as they are. ``agrees`` decides on a flat rule; without it
-    the rule must lower to equal statements.
+    the rule must lower to equal statements, ``declared`` being what the table has
+    beside its chains.
     """
     said = {} if comment is None else {"comment": comment}
-    judge = agrees or (lambda rule: _lowers_to(rule, family, statements))
+    judge = agrees or (lambda rule: _lowers_to(rule, family, declared, statements))
     for rule in candidates(statements, family):
         rule.update(said)
         if judge(rule):
@@ -104,23 +114,32 @@ def candidates(statements: Statements, family: str) -> Iterator[dict[str, Any]]:
         rules.append({**draft.rule, **draft.otherwise})
         del rules[1]["verdict"]
     if draft.network and not draft.bound and len(NETWORKS[family]) > 1:
-        rules = [{"nfproto": network.NFPROTO[draft.network], **rule} for rule in rules]
+        rules += [{"nfproto": network.NFPROTO[draft.network], **rule} for rule in rules]
     for rule in rules:
-        yield {key: rule[key] for key in sorted(rule, key=ORDER.__getitem__)}
+        yield {key: rule[key] for key in sorted(rule, key=lambda key: ORDER.get(key, len(ORDER)))}
 
 
 def _match(draft: Draft, value: dict[str, Any]) -> None:
-    left = value["left"]
-    if isinstance(left, dict) and "&" in left:
+    op, left, right = value["op"], value["left"], value["right"]
+    if "concat" in left:
+        lookups.lookup(draft, op, left, right)
+        return
+    if "&" in left:
         inner, mask = left["&"]
-        MASKED[selector_of(inner)](draft, value["op"], value["right"], mask)
+        MASKED[selector_of(inner)](draft, op, right, mask)
+        return
+    selector = selector_of(left)
+    if selector in NO_REFERENCES and isinstance(right, str) and right.startswith("@"):
+        lookups.lookup(draft, op, left, right)
     else:
-        MATCHES[selector_of(left)](draft, value["op"], value["right"])
+        MATCHES[selector](draft, op, right)
 
 
-def _lowers_to(rule: dict[str, Any], family: str, statements: Statements) -> bool:
+def _lowers_to(
+    rule: dict[str, Any], family: str, declared: Declared, statements: Statements
+) -> bool:
     try:
-        return lower(rule, family) == [[_without_counts(one) for one in statements]]
+        return lower(rule, family, {}, declared) == [[_without_counts(one) for one in statements]]
     except DocumentError:
         return False
 

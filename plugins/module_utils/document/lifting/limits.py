@@ -9,6 +9,7 @@ from typing import Any
 
 from ..flat.limits import PACKET_BURST
 from .draft import Action, Draft, NotFlat
+from .selections import lookup_of
 
 
 def rate_text(value: dict[str, Any]) -> str:
@@ -47,7 +48,9 @@ def _counter(draft: Draft, value: Any) -> None:
         draft.put("counter", value)
     elif value is None or value == {"packets": 0, "bytes": 0}:
         draft.put("counter", True)
-    elif isinstance(value, dict) and set(value) == {"packets", "bytes"}:
+    elif "map" in value:
+        draft.put("counter", {"map": lookup_of(draft, value["map"])})
+    elif set(value) == {"packets", "bytes"}:
         draft.put("counter", dict(value))
     else:
         raise NotFlat("counter")

@@ -1,0 +1,32 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""``lookup`` and ``vmap``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .draft import Action, Draft, NotFlat
+from .elements import key_of
+from .selections import lookup_of, selection_of
+
+
+def lookup(draft: Draft, op: str, left: Any, right: Any) -> None:
+    """A match of a concatenation with a set. Raises NotFlat."""
+    if op not in ("==", "!="):
+        raise NotFlat(op)
+    key = selection_of(draft, left)
+    if isinstance(right, str):
+        where: Any = "!" + right if op == "!=" else right
+    else:
+        items = [key_of(one) for one in right["set"]]
+        where = {"not": items} if op == "!=" else items
+    draft.put("lookup", {"key": key, "set": where})
+
+
+def _vmap(draft: Draft, value: Any) -> None:
+    draft.put("vmap", lookup_of(draft, value))
+
+
+ACTIONS: dict[str, Action] = {"vmap": _vmap}

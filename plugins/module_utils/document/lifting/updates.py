@@ -1,0 +1,45 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""``add``, ``update`` and ``delete``: packets that change a set or a map."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .draft import Action, Draft, NotFlat
+from .limits import ACTIONS as STATEFUL
+from .selections import selection_of
+
+
+def _change(word: str) -> Action:
+    """``word`` is "set" or "map"."""
+
+    def lift(draft: Draft, value: Any) -> None:
+        if not set(value) <= {"op", "elem", word, "data", "stmt"} or value["op"] not in (
+            "add",
+            "update",
+            "delete",
+        ):
+            raise NotFlat(word)
+        element = value["elem"]
+        options: dict[str, Any] = {}
+        if "elem" in element:
+            options = dict(element["elem"])
+            element = options.pop("val")
+            if not set(options) <= {"timeout"}:
+                raise NotFlat(word)
+        body: dict[str, Any] = {word: value[word].lstrip("@"), "key": selection_of(draft, element), **options}
+        if "data" in value:
+            data = value["data"]
+            body["data"] = {"key": selection_of(draft, data)} if isinstance(data, dict) else data
+        carried = Draft(draft.family)
+        for statement in value.get("stmt", ()):
+            ((name, inner),) = statement.items()
+            STATEFUL[name](carried, inner)
+        draft.put(value["op"], {**body, **carried.rule})
+
+    return lift
+
+
+ACTIONS: dict[str, Action] = {"set": _change("set"), "map": _change("map")}
