@@ -98,6 +98,11 @@ def lasting(payload: bytes) -> bytes:
     return b"".join(attribute(kind, data) for kind, data in attributes if kind not in _TRANSIENT)
 
 
+def is_end(payload: bytes) -> bool:
+    """Whether an element is only the point behind an interval."""
+    return payload.endswith(_END)
+
+
 def segments(elements: list[bytes]) -> dict[tuple[bytes, ...], list[bytes]]:
     """Points as intervals: each first point with the end behind it; catch-all and floor alone."""
     points: list[tuple[bytes, bool, bytes]] = []

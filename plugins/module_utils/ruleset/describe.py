@@ -19,6 +19,7 @@ from ..nftables.expressions import decode_list
 from ..nftables.render import render_chain, render_elements, render_object, render_rule
 from ..nftables.sets import SetContent
 from ..nftables.statements.stateful import OBJECT_TYPES
+from . import compare_sets
 from .desired import (
     FAMILY_NAMES,
     HOOK_NAMES,
@@ -246,11 +247,16 @@ def _set_texts(table: TablePlan, one: SetPlan) -> tuple[list[str], list[str]]:
         else []
     )
     if one.action == "keep":
-        stay = "\t\t# %s elements unchanged" % format(len(held) - len(gone), ",")
+        stay = "\t\t# %s elements unchanged" % format(_count_elements(held) - _count_elements(gone), ",")
         return [head, stay, *old, "\t}"], [head, stay, *new, "\t}"]
     before = [head, *_property_lines(one.kernel), *old, "\t}"] if one.kernel is not None else []
     after = [head, *_property_lines(one.desired), *new, "\t}"] if one.action != "remove" else []
     return before, after
+
+
+def _count_elements(payloads: list[bytes]) -> int:
+    """Elements as people count them: the end of an interval is none of its own."""
+    return sum(1 for payload in payloads if not compare_sets.is_end(payload))
 
 
 def _is_map(one: SetPlan) -> bool:

@@ -143,7 +143,7 @@ def compile_tables(
     compiled = []
     for source in tables:
         sets: dict[str, SetContent] = {}
-        compiler = RuleCompiler(source.family, sets, addresses)
+        compiler = RuleCompiler(source.family, sets, addresses, source.declared())
         table = DesiredTable(source, compiler, partial)
         table.sets = sets
         _compile_declared(table, problems)
@@ -169,7 +169,7 @@ def _compile_declared(table: DesiredTable, problems: list[Problem]) -> None:
         table.places["set", content.name] = one.place
         if one.keep:
             table.kept_sets.add(content.name)
-    for declared in getattr(source, "objects", ()):
+    for declared in source.objects:
         try:
             compiled = compile_object(declared.type, declared.json)
         except DocumentError as error:
@@ -177,7 +177,7 @@ def _compile_declared(table: DesiredTable, problems: list[Problem]) -> None:
             continue
         table.objects[compiled.kind, compiled.name] = compiled
         table.places[compiled.kind, compiled.name] = declared.place
-    for flow in getattr(source, "flowtables", ()):
+    for flow in source.flowtables:
         hook = Hook(HOOKS["netdev"][flow.hook], flow.priority, flow.devices)
         flags = 0
         for flag in flow.flags:

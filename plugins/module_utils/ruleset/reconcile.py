@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Callable
 
 from ..errors import HostError
+from ..netlink.namespace import Entered
 from ..netlink.socket import LostRace, NetlinkSocket, Refused
 from ..version import VERSION
 from . import kernel as kernel_state
@@ -123,18 +124,20 @@ def reconcile(
         key = None if partial else memory.key(kernel)
         digest = "%s:%s" % (VERSION, source.digest)
         if key is not None and not full:
-            generation = _unchanged(kernel, key, digest)
+            generation = _unchanged(kernel, key, digest, netns)
             if generation is not None:
                 return Outcome(None, generation, compared=False)
         from ..document import hosts
         from ..document.model import load
+        from ..nftables.datatypes import lookups
         from .desired import compile_tables
         from .plan import make_plan
 
-        tables = load(source.parse())
+        tables = load(source.parse(), partial)
         progress.stage("compile", sum(len(chain.rules) for table in tables for chain in table.chains))
         addresses = hosts.resolve(hosts.names(tables))
-        desired = compile_tables(tables, addresses, partial)
+        with Entered(netns), lookups.recording() as numbers:
+            desired = compile_tables(tables, addresses, partial)
         wanted = [(table.number, table.name) for table in desired]
         outcome = _apply(
             kernel,
@@ -144,7 +147,8 @@ def reconcile(
             progress,
         )
         if key is not None and (not check or not outcome.changed):
-            _remember(kernel, key, digest, addresses, desired, outcome)
+            known = {**addresses, **{"%s %s" % name: [str(number)] for name, number in numbers.items()}}
+            _remember(kernel, key, digest, known, desired, outcome)
         return outcome
 
 
@@ -171,11 +175,13 @@ def check_only(document: Any, partial: bool = False) -> list[Table]:
     """
     from ..document import hosts
     from ..document.model import load
+    from ..nftables.datatypes import lookups
     from .desired import compile_tables
 
-    tables = load(document)
+    tables = load(document, partial)
     placeholders = {name: list(_PLACEHOLDERS) for name in hosts.names(tables)}
-    compile_tables(tables, placeholders, partial)
+    with lookups.elsewhere():
+        compile_tables(tables, placeholders, partial)
     return tables
 
 
@@ -183,7 +189,7 @@ def check_only(document: Any, partial: bool = False) -> list[Table]:
 _PLACEHOLDERS = ("192.0.2.1", "2001:db8::1")
 
 
-def _unchanged(kernel: NetlinkSocket, key: str, digest: str) -> int | None:
+def _unchanged(kernel: NetlinkSocket, key: str, digest: str, netns: str | None) -> int | None:
     """The generation at which the document is known to be in force; None where that is not known."""
     remembered = memory.load(key, digest)
     if remembered is None or remembered.engine != VERSION:
@@ -191,13 +197,28 @@ def _unchanged(kernel: NetlinkSocket, key: str, digest: str) -> int | None:
     generation = kernel_state.generation(kernel)
     if remembered.generation != generation:
         return None
-    if remembered.hosts:
-        from ..document import hosts
-
-        places = dict.fromkeys(remembered.hosts, "")
-        if hosts.resolve(places) != remembered.hosts:
-            return None
+    if remembered.hosts and not _names_mean_the_same(remembered.hosts, netns):
+        return None
     return generation
+
+
+def _names_mean_the_same(known: dict[str, list[str]], netns: str | None) -> bool:
+    """Whether host names still have their addresses, and "type name" entries their numbers."""
+    from ..document import hosts
+    from ..nftables.datatypes import TYPES, DatatypeError
+
+    addresses = {name: one for name, one in known.items() if " " not in name}
+    if addresses and hosts.resolve(dict.fromkeys(addresses, "")) != addresses:
+        return False
+    with Entered(netns):
+        for name, numbers in known.items():
+            kind, space, word = name.partition(" ")
+            try:
+                if space and [str(TYPES[kind].number_of(word))] != numbers:
+                    return False
+            except DatatypeError:
+                return False
+    return True
 
 
 def _remember(

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import Any, Callable, Optional
 
+from ..document.declared import Declared
 from ..document.flat import lower
 from ..errors import DocumentError
 from ..nftables.expressions import Slot, Trace, encode_list
@@ -157,17 +158,23 @@ _COMMENT = object()
 
 
 class RuleCompiler:
-    """Compiles the rules of one table: its family, its sets, the addresses of its host names."""
+    """Compiles the rules of one table.
+
+    ``sets`` are its sets compiled, ``addresses`` those of its host names, ``declared``
+    what its rules may refer to by name.
+    """
 
     def __init__(
         self,
         family: str,
         sets: Mapping[str, Any] | None = None,
         addresses: Mapping[str, list[str]] | None = None,
+        declared: Declared | None = None,
     ) -> None:
         self._family = family
         self._sets = sets or {}
         self._addresses = addresses or {}
+        self._declared = declared or Declared()
         self._templates: dict[tuple[Any, ...], _Template | None] = {}
         self._handlers: dict[tuple[str, ...], tuple[Any, ...]] = {}
 
@@ -198,7 +205,7 @@ class RuleCompiler:
 
     def statements(self, rule: Any) -> list[list[dict[str, Any]]]:
         """The JSON statements of the rules that one rule of the document stands for."""
-        return lower(rule, self._family, self._addresses)
+        return lower(rule, self._family, self._addresses, self._declared)
 
     def _compile_fully(self, rule: Any, index: int) -> list[DesiredRule]:
         made = []

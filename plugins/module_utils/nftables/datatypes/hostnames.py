@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from .base import DataType, DatatypeError, parse_integer
+from .lookups import looked_up
 
 _IPROUTE2 = ("/etc/iproute2", "/usr/share/iproute2")
 
@@ -78,7 +79,9 @@ class NamedByHost(DataType):
 
     def named(self, word: str) -> int | None:
         """The number the host's table gives the word."""
-        return None if word[:1].isdecimal() else self._table.numbers().get(word)
+        if word[:1].isdecimal():
+            return None
+        return looked_up(self.name, word, self._table.numbers().get(word))
 
     def name_of(self, number: int) -> str | None:
         """The name the host's table gives the number."""

@@ -9,6 +9,7 @@ import socket
 
 from ...errors import nearest
 from .base import DataType, DatatypeError, Flags
+from .lookups import looked_up
 from .services import SERVICES
 
 
@@ -28,6 +29,7 @@ class _Protocol(DataType):
                 return None
             if found > 255:
                 return None
+            looked_up(self.name, word, found, checked_here=True)
         return found
 
     def allowed(self, bits: int = 0) -> str:
@@ -56,6 +58,7 @@ class _Service(DataType):
                 found = socket.getservbyname(word)
             except (OSError, UnicodeError, ValueError):
                 return None
+            looked_up(self.name, word, found, checked_here=True)
         return found
 
     def allowed(self, bits: int = 0) -> str:

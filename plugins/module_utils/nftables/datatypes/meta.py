@@ -11,6 +11,7 @@ import socket
 from ...errors import nearest
 from .base import DataType, DatatypeError, Text
 from .hostnames import HostTable, NamedByHost
+from .lookups import looked_up
 
 
 class _InterfaceIndex(DataType):
@@ -20,10 +21,12 @@ class _InterfaceIndex(DataType):
 
     def named(self, word: str) -> int | None:
         """The index of the interface in this process's network namespace."""
+        found: int | None
         try:
-            return socket.if_nametoindex(word)
+            found = socket.if_nametoindex(word)
         except (OSError, UnicodeError, ValueError):
-            return None
+            found = None
+        return looked_up(self.name, word, found)
 
     def name_of(self, number: int) -> str | None:
         try:
@@ -91,16 +94,19 @@ class _Owner(DataType):
     __slots__ = ()
 
     def named(self, word: str) -> int | None:
+        found: int | None
         try:
             if self.name == "uid":
                 import pwd
 
-                return pwd.getpwnam(word).pw_uid
-            import grp
+                found = pwd.getpwnam(word).pw_uid
+            else:
+                import grp
 
-            return grp.getgrnam(word).gr_gid
+                found = grp.getgrnam(word).gr_gid
         except (KeyError, ValueError):
-            return None
+            found = None
+        return looked_up(self.name, word, found)
 
     def allowed(self, bits: int = 0) -> str:
         return "the name or number of a %s" % ("user" if self.name == "uid" else "group")

@@ -1,0 +1,56 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Names whose numbers only the host knows: users, services, marks, interfaces.
+
+Two things must be known of such lookups. Where a document is checked on another
+machine, a name that only the host has is no mistake. And where "unchanged" is told
+without compiling, every name must still mean the number that it meant then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+#: stands for the number of a name that another machine will look up
+_PLACEHOLDER = 1
+
+_recorded: dict[tuple[str, str], int] | None = None
+_elsewhere = False
+
+
+def looked_up(kind: str, word: str, number: int | None, checked_here: bool = False) -> int | None:
+    """Pass on what a lookup found, noting it; ``kind`` is the data type's name.
+
+    A name that is not found counts as known while :func:`elsewhere` is in force,
+    unless ``checked_here``: a mistyped service is worth finding early.
+    """
+    if number is None:
+        known = word[:1].isalpha() or word[:1] == "_"
+        return _PLACEHOLDER if _elsewhere and known and not checked_here else None
+    if _recorded is not None:
+        _recorded[kind, word] = number
+    return number
+
+
+@contextmanager
+def recording() -> Iterator[dict[tuple[str, str], int]]:
+    """Collect what is looked up inside the block: (data type, name) to number."""
+    global _recorded
+    before, _recorded = _recorded, {}
+    try:
+        yield _recorded
+    finally:
+        _recorded = before
+
+
+@contextmanager
+def elsewhere() -> Iterator[None]:
+    """Inside the block, names that only another machine can know are taken for known."""
+    global _elsewhere
+    before, _elsewhere = _elsewhere, True
+    try:
+        yield
+    finally:
+        _elsewhere = before
