@@ -32,10 +32,11 @@ def problems_after_schema(document: Any) -> list[Problem]:
         return error.problems
     problems: list[Problem] = []
     for table in tables:
+        declared = table.declared()
         for chain in table.chains:
             for index, rule in enumerate(chain.rules):
                 try:
-                    lower(rule, table.family, addresses)
+                    lower(rule, table.family, addresses, declared)
                 except DocumentError as error:
                     problems += error.at("%s.rules[%d]" % (chain.place, index)).problems
     return problems

@@ -11,10 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rempart.document import hosts
+from rempart.document.declared import OBJECTS
 from rempart.document.flat import lower
+from rempart.document.flat.lowering import NOTHING_KNOWN
 from rempart.document.model import FAMILIES, load
 from rempart.document.validation import check, read, schema
 from rempart.errors import DocumentError, RempartError
+
+from tests.support.declared import declared_table
 
 DEFINITIONS = schema()["$defs"]
 
@@ -31,7 +35,11 @@ WORDS = st.one_of(
             "mark", "minimum-delay", "0x01 0x10", "1 2", "tcp reset", "icmp host-prohibited",
             "icmpx no-route", "icmpv6", "tcp", "10.0.0.1:80", "[2001:db8::1]:80", "[", "[]", "]:",
             "10.0.0.1:", ":80", "10.0.0.1-10.0.0.5:1-5", "00:11:22:33:44:55", "0x88cc", "arp",
-            "filter + 10", "²", "٣", "\0", "\ud800", "%", "1" * 400,
+            "filter + 10", "10.0.0.1 . 22", "web . 22", " . ", "@four", "@verdicts", "!@pairs", "jump other",
+            "goto", "ipv4_addr", "ipv4_addr . inet_service", "interval ipv4_addr", "ip saddr", "ct mark",
+            "ip saddr . tcp dport", "tcp option maxseg size", "@nh,0,8", "1h30m", "1s1h", "over 20",
+            "over 10 mbytes used 1 kbytes", "10 gbytes", "keep", "verdict", "counter", "ct helper",
+            "²", "٣", "\0", "\ud800", "%", "1" * 400,
         ]
     ),
     st.text(min_size=1, max_size=12),
@@ -58,6 +66,11 @@ def values_for(part: dict[str, Any]) -> st.SearchStrategy[Any]:
     if kind == "array":
         items = values_for(part.get("items", {"type": "string"}))
         return st.lists(items, min_size=part.get("minItems", 0), max_size=part.get("maxItems", 3))
+    if kind == "null":
+        return st.none()
+    if kind == "object" and isinstance(part.get("additionalProperties"), dict):
+        values = values_for(part["additionalProperties"])
+        return st.dictionaries(WORDS, values, min_size=part.get("minProperties", 0), max_size=3)
     if kind == "object" and "properties" in part:
         fields = {
             key: values_for(one) for key, one in part["properties"].items() if key not in ("expr", "rules")
@@ -72,6 +85,7 @@ def values_for(part: dict[str, Any]) -> st.SearchStrategy[Any]:
 KEYS = {key: values_for(one) for key, one in DEFINITIONS["rule"]["properties"].items() if key != "expr"}
 SOME_KEYS = st.lists(st.sampled_from(sorted(KEYS)), min_size=1, max_size=6, unique=True)
 RULES = SOME_KEYS.flatmap(lambda keys: st.fixed_dictionaries({key: KEYS[key] for key in keys}))
+DECLARED = {family: declared_table(family).declared() for family in FAMILIES}
 ADDRESSES = {"web": ["192.0.2.1", "192.0.2.2", "2001:db8::1"]}
 
 
@@ -80,12 +94,15 @@ def statements_are_whole(rows: list[list[dict[str, Any]]]) -> bool:
 
 
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(RULES, st.sampled_from(FAMILIES))
-def test_a_rule_the_schema_accepts_is_lowered_or_refused(rule: dict[str, Any], family: str) -> None:
+@given(RULES, st.sampled_from(FAMILIES), st.booleans())
+def test_a_rule_the_schema_accepts_is_lowered_or_refused(
+    rule: dict[str, Any], family: str, known: bool
+) -> None:
+    declared = DECLARED[family] if known else NOTHING_KNOWN
     document = {"tables": [{"name": "t", "family": family, "chains": [{"name": "c", "rules": [rule]}]}]}
     assert check(document) == []
     try:
-        rows = lower(rule, family, ADDRESSES)
+        rows = lower(rule, family, ADDRESSES, declared)
     except DocumentError as error:
         assert all(one.place == "" or one.place.split(".")[0].split("[")[0] in rule for one in error.problems)
         assert str(error)
@@ -99,7 +116,7 @@ def test_each_key_by_itself_is_lowered_or_refused(key: str, data: st.DataObject)
     rule = {key: data.draw(KEYS[key]), "protocol": "tcp"}
     for family in FAMILIES:
         try:
-            assert statements_are_whole(lower(rule, family, ADDRESSES))
+            assert statements_are_whole(lower(rule, family, ADDRESSES, DECLARED[family]))
         except DocumentError as error:
             assert error.problems
 
@@ -119,11 +136,12 @@ JSON = st.recursive(
 def test_a_rule_of_anything_is_lowered_or_refused(value: Any) -> None:
     for rule in (value, {"saddr": value, "verdict": value}, dict.fromkeys(KEYS, value), {"expr": value}):
         try:
-            lower(rule, "inet", ADDRESSES)
+            lower(rule, "inet", ADDRESSES, DECLARED["inet"])
         except DocumentError as error:
             assert str(error)
 
 
+DECLARING = ("sets", "maps", *OBJECTS, "flowtables")
 CHAINS = values_for({**DEFINITIONS["chain"]})
 TABLES = values_for({**DEFINITIONS["table"], "properties": {**DEFINITIONS["table"]["properties"]}})
 
@@ -142,7 +160,18 @@ def test_tables_the_schema_accepts_are_loaded_or_refused(tables: list[dict[str, 
 @settings(max_examples=300, deadline=None)
 @given(JSON)
 def test_a_document_of_anything_is_checked_and_loaded_or_refused(value: Any) -> None:
-    for document in (value, {"tables": value}, {"tables": [{"name": value, "chains": value}]}):
+    for document in (
+        value,
+        {"tables": value},
+        {"tables": [{"name": value, "chains": value}]},
+        {"tables": [{"name": "t", **{key: [value] for key in DECLARING}}]},
+        {"tables": [{"name": "t", "sets": [{"name": "s", "type": "ipv4_addr", "elements": [value]}]}]},
+        {
+            "tables": [
+                {"name": "t", "maps": [{"name": "m", "type": "mark", "map": "verdict", "elements": value}]}
+            ]
+        },
+    ):
         problems = check(document)
         try:
             load(document)
@@ -165,7 +194,9 @@ def test_any_text_is_read_or_refused(text: str | bytes) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_example_of_the_schema_is_lowered(family: str) -> None:
-    with_ports = {"sport", "dport", "redirect", "masquerade", "snat", "dnat"}
+    with_ports = {
+        "sport", "dport", "lookup", "vmap", "redirect", "masquerade", "snat", "dnat", "synproxy"
+    }  # fmt: skip
     lowered = set()
     for key, one in DEFINITIONS["rule"]["properties"].items():
         for example in one["examples"]:

@@ -11,6 +11,7 @@ the schema says in words (``x-allowed``).
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from ..errors import DocumentError, HostError, Problem, join_place, nearest
@@ -45,7 +46,7 @@ def check(document: Any) -> list[Problem]:
 
 
 def _fast(part: str) -> Any:
-    """jsonschema-rs's validator of the document, or of one rule; None without the package."""
+    """jsonschema-rs's validator of the document, or of one of its small parts; None without the package."""
     key = "fast " + part
     if key not in _cache:
         try:
@@ -57,14 +58,18 @@ def _fast(part: str) -> Any:
     return _cache[key]
 
 
+_SMALL = ("rule", "element", "mapElement")
+"""What a document can have a hundred thousand of: looked at one by one."""
+
+
 def _part(part: str) -> dict[str, Any]:
-    """The schema of the document, of one rule, or of the document but for its rules ("shell")."""
+    """The schema of the document, of one small part, or of the document but for these ("shell")."""
     whole = schema()
     if part == "document":
         return whole
-    if part == "rule":
-        return {"$schema": whole["$schema"], "$defs": whole["$defs"], "$ref": "#/$defs/rule"}
-    return {**whole, "$defs": {**whole["$defs"], "rule": True}}
+    if part in _SMALL:
+        return {"$schema": whole["$schema"], "$defs": whole["$defs"], "$ref": "#/$defs/" + part}
+    return {**whole, "$defs": {**whole["$defs"], **dict.fromkeys(_SMALL, True)}}
 
 
 def _says_yes(fast: Any, instance: Any) -> bool:
@@ -94,23 +99,29 @@ def _slow(part: str) -> Any:
 
 
 def _explain(document: Any) -> list[Problem]:
-    """All problems. Rules are looked at one by one, and only those that are wrong are explained."""
+    """All problems. Rules and elements are looked at one by one, and only wrong ones are explained."""
     problems = _problems(_slow("shell"), document, "")
-    fast = _fast("rule")
-    for place, rule in _rules(document):
-        if fast is None or not _says_yes(fast, rule):
-            problems += _problems(_slow("rule"), rule, place)
+    for part, place, value in _small_parts(document):
+        fast = _fast(part)
+        if fast is None or not _says_yes(fast, value):
+            problems += _problems(_slow(part), value, place)
     return problems
 
 
-def _rules(document: Any) -> list[tuple[str, Any]]:
-    """Every rule with its place, as far as the document has the shape to hold any."""
-    found: list[tuple[str, Any]] = []
-    for place, chain in _items([("", document)], "tables", "chains"):
-        rules = chain.get("rules") if isinstance(chain, dict) else None
-        if isinstance(rules, list):
-            found += [("%s.rules[%d]" % (place, index), rule) for index, rule in enumerate(rules)]
-    return found
+def _small_parts(document: Any) -> Iterator[tuple[str, str, Any]]:
+    """Every rule and element with its place, as far as the document has the shape to hold any."""
+    for part, outer, key in (
+        ("rule", "chains", "rules"),
+        ("element", "sets", "elements"),
+        ("mapElement", "maps", "elements"),
+    ):
+        for place, holder in _items([("", document)], "tables", outer):
+            items = holder.get(key) if isinstance(holder, dict) else None
+            if isinstance(items, list):
+                for index, item in enumerate(items):
+                    if part == "element" and item.__class__ is str and item:
+                        continue
+                    yield part, "%s.%s[%d]" % (place, key, index), item
 
 
 def _items(outer: list[tuple[str, Any]], *keys: str) -> list[tuple[str, Any]]:

@@ -199,6 +199,13 @@ def _one_ending(rule: Mapping[str, Any]) -> None:
     endings = [name for name in ENDINGS if name in rule and rule[name] is not False]
     if "reject" in rule and "verdict" not in endings:
         endings.append("reject")
+    if "vmap" in rule and endings:
+        raise DocumentError(
+            "%s beside vmap is never reached: where the map has no verdict the rule ends" % endings[0],
+            endings[0],
+            rule[endings[0]],
+            cure='give the map an element "*", or write a second rule',
+        )
     if len(endings) > 1:
         raise DocumentError(
             "%s beside %s: the second is never reached" % (endings[1], endings[0]),
