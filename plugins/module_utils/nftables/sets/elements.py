@@ -157,7 +157,7 @@ def _plain_intervals(key: Selector, bounds: list[tuple[int, int]], merge: bool) 
         points.append(head + low.to_bytes(size, "big"))
         if high < top:
             points.append(head + (high + 1).to_bytes(size, "big") + _END)
-        elif low != high:
+        else:
             points[-1] += opened
     return points
 
@@ -333,7 +333,7 @@ def _intervals(key: Selector, elements: list[_Element], merge: bool, anonymous: 
     if joined and joined[0][0] > 0:
         points.append(_point(key, 0) + _END)
     for index, (low, high, element) in enumerate(joined):
-        points.append(element.payload(_point(key, low), opened=high == top and low != high))
+        points.append(element.payload(_point(key, low), opened=high == top))
         # of an anonymous map's intervals that touch, the second's start is the first's end
         touching = anonymous and index + 1 < len(joined) and joined[index + 1][0] == high + 1
         if high < top and not touching:
