@@ -101,7 +101,7 @@ def _payload(value: Any, context: Surroundings) -> Selector:
 def _exthdr(value: Any, context: Surroundings) -> Selector:
     _mapping(value, ("name", "field", "offset"))
     header = _known(EXTHDRS, value.get("name"), "name")
-    context.need(HEADERS["ip6"])
+    context.need_first(HEADERS["ip6"])
     return _searched(uapi.NFT_EXTHDR_OP_IPV6, header, value.get("field"))
 
 
@@ -127,7 +127,7 @@ def _tcp_option(value: Any, context: Surroundings) -> Selector:
 
 def _ip_option(value: Any, context: Surroundings) -> Selector:
     _mapping(value, ("name", "field"))
-    context.need(HEADERS["ip"])
+    context.need_first(HEADERS["ip"])
     header = _known(IP_OPTIONS, value.get("name"), "name")
     return _searched(uapi.NFT_EXTHDR_OP_IPV4, header, value.get("field"))
 

@@ -22,3 +22,7 @@ class Surroundings:
     def need(self, header: Header, field: Field | None = None) -> int:
         """Make sure that ``header`` is there; the bits by which stacked link headers move its fields."""
         return 0
+
+    def need_first(self, header: Header) -> None:
+        """The same for a network header, asked at the rule's head whatever stands before."""
+        return

@@ -77,6 +77,12 @@ class Context(Surroundings):
             self._need_icmp_type(header, field)
         return shift
 
+    def need_first(self, header: Header) -> None:
+        """Make sure of a network header at the rule's head: nft puts it there for options and extensions."""
+        before = len(self.steps)
+        self._need_network(header.name, special=True)
+        self.steps = self.steps[before:] + self.steps[:before]
+
     def _need_link(self, header: Header) -> int:
         if header.name == "ether":
             if self.link is None:
