@@ -40,6 +40,27 @@ class Slot(bytes):
         return slot
 
 
+class Slotted(bytes):
+    """Data bytes with slots in them, each at its offset."""
+
+    slots: list[tuple[int, Slot]]
+
+    @classmethod
+    def join(cls, *parts: bytes) -> bytes:
+        """The parts in a row, their slots kept."""
+        slots: list[tuple[int, Slot]] = []
+        at = 0
+        for part in parts:
+            if isinstance(part, Slot):
+                slots.append((at, part))
+            elif isinstance(part, Slotted):
+                slots += [(at + offset, slot) for offset, slot in part.slots]
+            at += len(part)
+        joined = cls(b"".join(parts))
+        joined.slots = slots
+        return joined
+
+
 class Trace:
     """Where in an encoded expression list the changeable bytes stand.
 
@@ -115,6 +136,8 @@ class Expression:
                     trace.set_ids.append(at + 4)
                 elif type(value) is Slot:
                     trace.slots.append((at + 8, value))
+                elif type(value) is Slotted:
+                    trace.slots += [(at + 8 + offset, slot) for offset, slot in value.slots]
             packed = attribute(one.kind, data)
             parts.append(packed)
             at += len(packed)

@@ -10,7 +10,7 @@ less; doing the same keeps a rule's bytes equal to nft's.
 from __future__ import annotations
 
 from ..datatypes import TYPES
-from ..expressions import Slot
+from ..expressions.base import Slotted
 from ..selectors.payload import Payload
 from .context import Step
 from .match import (
@@ -47,7 +47,6 @@ def _mergeable(step: Step) -> bool:
         and isinstance(step.selector, Payload)
         and step.selector.aligned
         and step.op in ("==", "in")
-        and not isinstance(step.data, Slot)
     )
 
 
@@ -65,7 +64,7 @@ def _merge_run(run: list[Step]) -> list[Step]:
         first, second = last.selector, step.selector
         assert isinstance(first, Payload) and isinstance(second, Payload)
         joined = Payload(first.base, first.offset, first.bits + second.bits, TYPES["integer"])
-        merged = Relation(joined, "==", last.data + step.data)
+        merged = Relation(joined, "==", Slotted.join(last.data, step.data))
         run[run.index(last)] = merged
         run.remove(step)
         last = merged
