@@ -129,7 +129,7 @@ def _mangle(body: dict[str, Any], family: str) -> str:
 
 def _tos(body: dict[str, Any], family: str) -> str:
     """Both masks over the whole byte; nft has no words for it, so this is for people only."""
-    return "ip tos set ip tos & 0x%02x ^ 0x%02x" % (body.get("and", 0xFF), body.get("xor", 0))
+    return "tos set tos & 0x%02x ^ 0x%02x" % (body.get("and", 0xFF), body.get("xor", 0))
 
 
 def _reset(body: Any, family: str) -> str:
