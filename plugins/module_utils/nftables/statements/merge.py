@@ -64,7 +64,7 @@ def _merge_run(run: list[Step]) -> list[Step]:
         first, second = last.selector, step.selector
         assert isinstance(first, Payload) and isinstance(second, Payload)
         joined = Payload(first.base, first.offset, first.bits + second.bits, TYPES["integer"])
-        merged = Relation(joined, "==", Slotted.join(last.data, step.data))
+        merged = Relation(joined, "==", Slotted.of(last.data, step.data))
         run[run.index(last)] = merged
         run.remove(step)
         last = merged
