@@ -6,26 +6,14 @@
 from __future__ import annotations
 
 import click
-from click.shell_completion import CompletionItem
 
 from .. import options
 from ..session import EXIT_DONE, Session
-
-
-def _tables(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    from rempart.errors import RempartError
-    from rempart.ruleset.inventory import names
-
-    try:
-        known = names(ctx.params.get("netns"))
-    except RempartError:
-        return []
-    shown = ["%s:%s" % one for one in known] if ":" in incomplete else [name for _, name in known]
-    return [CompletionItem(one) for one in dict.fromkeys(shown) if one.startswith(incomplete)]
+from ..table_names import complete, table_name
 
 
 @click.command("show", short_help="Show what the kernel holds.")
-@click.argument("tables", nargs=-1, metavar="[[FAMILY:]TABLE]...", shell_complete=_tables)
+@click.argument("tables", nargs=-1, metavar="[[FAMILY:]TABLE]...", shell_complete=complete)
 @options.netns
 @click.option("-x", "--exact", is_flag=True, help="Exact counters, instead of K, M and G.")
 @click.option("--zero", is_flag=True, help="Set the counters of rules to zero in the step that reads them.")
@@ -45,7 +33,7 @@ def command(
     session.empty = {"tables": []}
     from rempart.ruleset import inventory
 
-    found = inventory.tables(netns, [_name(one) for one in tables], zero)
+    found = inventory.tables(netns, [table_name(one) for one in tables], zero)
     if session.as_json:
         session.write_json({"tables": found, "errors": []})
         return EXIT_DONE
@@ -53,14 +41,3 @@ def command(
 
     terminal.write_nft(session, listing.text(found, exact))
     return EXIT_DONE
-
-
-def _name(argument: str) -> tuple[str, str]:
-    from rempart.ruleset.desired import FAMILIES
-
-    family, colon, name = argument.partition(":")
-    if not colon:
-        return "", argument
-    if family not in FAMILIES:
-        raise click.BadParameter("no family %r: one of %s" % (family, ", ".join(FAMILIES)))
-    return family, name
