@@ -19,7 +19,7 @@ Reference = tuple[object, str]
 
 
 def of_rule(expressions: bytes) -> set[Reference]:
-    """What a rule's expressions refer to, but for anonymous sets."""
+    """What a rule's expressions refer to, its anonymous sets included."""
     found: set[Reference] = set()
     for one in decode_list(expressions):
         values = one.__dict__
@@ -27,7 +27,7 @@ def of_rule(expressions: bytes) -> set[Reference]:
         if isinstance(verdict, Verdict) and verdict.chain is not None:
             found.add(("chain", verdict.chain))
         name = values.get("set")
-        if isinstance(name, str) and not name.startswith("__"):
+        if isinstance(name, str):
             found.add(("set", name))
         if isinstance(one, Objref) and one.imm_name is not None:
             found.add((one.imm_type, one.imm_name))
