@@ -90,7 +90,12 @@ def play(title: str, *arguments: str) -> tuple[str, float]:
     """Run the playbook and show what it printed; the output and the seconds it took."""
     console.rule("[bold]%s" % title)
     console.print("[dim]$ ansible-playbook site.yml %s" % " ".join(arguments))
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(HERE / "ansible.cfg"), "ANSIBLE_NOCOWS": "1"}
+    environment = {
+        "ANSIBLE_COLLECTIONS_PATH": str(HERE.parent / ".build"),
+        **os.environ,
+        "ANSIBLE_CONFIG": str(HERE / "ansible.cfg"),
+        "ANSIBLE_NOCOWS": "1",
+    }
     begun = time.monotonic()
     done = subprocess.run(
         [
