@@ -66,6 +66,10 @@ class Saved:
         """The file's text in JSON, which is YAML as well."""
         return "%s\n" % json.dumps(self.as_dict(), ensure_ascii=False, indent=1)
 
+    def tables_text(self) -> str:
+        """The tables without the header, to be compared by people."""
+        return "%s\n" % json.dumps(self.document, ensure_ascii=False, indent=1)
+
     def names(self) -> list[Names]:
         """Family and name of each table."""
         return [(table.get("family", "inet"), table["name"]) for table in self.document["tables"]]
