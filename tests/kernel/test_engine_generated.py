@@ -16,7 +16,7 @@ from tests.support.namespaces import Namespace
 from tests.support.rulesets import apply, content, generation, text_of, watched
 
 bounded = settings(
-    max_examples=60,
+    max_examples=50,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
