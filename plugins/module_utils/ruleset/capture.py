@@ -131,6 +131,9 @@ def _table(table: KernelTable, counts: bool, notes: list[Note]) -> dict[str, Any
             "%s kept as the kernel's bytes"
             % _count(reader.carried, "rule that has no statements is", "rules that have no statements are")
         )
+    if reader.stranded:
+        words = ("of these uses a set", "of these use sets")
+        note(_count(reader.stranded, *(one + " of its own, and can be made only here" for one in words)))
     if reader.spoilt:
         note("%s user data that a document cannot say" % _count(reader.spoilt, "rule has", "rules have"))
     return body

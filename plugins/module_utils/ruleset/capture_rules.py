@@ -167,12 +167,14 @@ class RuleReader:
 
     ``table`` is the dump, ``desired`` the document's table without its rules, compiled.
     With ``counts`` counters start where they stand, else at nought. ``carried`` counts
-    the rules that only bytes can say, ``spoilt`` those whose comment has no place in a
+    the rules that only bytes can say, ``stranded`` those among them whose anonymous sets
+    no bytes of the rule make anew, ``spoilt`` those whose comment has no place in a
     document.
     """
 
     def __init__(self, table: KernelTable, desired: DesiredTable, counts: bool = False) -> None:
         self.carried = 0
+        self.stranded = 0
         self.spoilt = 0
         self._family = desired.family
         self._compiler = desired.compiler
@@ -222,6 +224,7 @@ class RuleReader:
             if self._same(rule, encoded):
                 return rule
         self.carried += 1
+        self.stranded += any(prefix in encoded for prefix in _ANONYMOUS)
         return {"expr": [raw_statement(encode_list(expressions))]}
 
     def _same(self, rule: Rule, encoded: bytes) -> bool:
