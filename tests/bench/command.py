@@ -25,8 +25,8 @@ SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSES", "plugins/modul
 SETTLE = 0.3  # seconds: the kernel frees a removed ruleset after the transaction has returned
 
 INSTALLED = (
-    "`rempart` is installed from the source tree into a virtual environment of its own, as `pip install` "
-    "does it, not as an editable install, which would add an import hook to each start."
+    "The command is installed from the source tree into a virtual environment of its own, as `pip install` "
+    "does it: an editable install would add an import hook to each start."
 )
 
 
@@ -73,7 +73,7 @@ class Apply(Benchmark):
     work = "10,000 rules given as JSON into an empty table, process start included"
     against = "`nft -f`"
     target = Faster(1)
-    notes = "`rempart apply --netns NAME FILE` and `nft -f FILE` of the same rules as text. " + INSTALLED
+    notes = "`rempart apply --netns NAME FILE` and `nft -f FILE` of the same rules as text."
 
     def measure(self, repetitions: int) -> Result:
         """Apply both, each in its namespace, emptied before each run; at the end both hold the same."""
@@ -100,7 +100,7 @@ class ApplyUnchanged(Benchmark):
     work = "the same again, nothing changed, process start included"
     against = "`nft -j list ruleset`"
     target = Target()
-    notes = "What `rempart apply` takes where the kernel holds the document already. " + INSTALLED
+    notes = "What `rempart apply` takes where the kernel holds the document already."
 
     def measure(self, repetitions: int) -> Result:
         """Apply what is in force."""

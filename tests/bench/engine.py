@@ -52,7 +52,7 @@ class Unchanged(Engine):
     target = Faster(100)
     notes = (
         "Hashing the document's bytes, entering the namespace, reading the memory and asking the kernel for "
-        "its generation, in a process that runs already. nft starts, reads, and prints into nothing."
+        "its generation. nft starts, reads, and prints into nothing."
     )
 
     def __init__(self, rules: int) -> None:

@@ -31,8 +31,9 @@ FORKS = 10
 RULESET: dict[str, Any] = {"rempart.netfilter.ruleset": {"tables": "{{ tables }}"}}
 TRUE: dict[str, Any] = {"ansible.builtin.command": "true"}
 CONDITIONS = (
-    "From Ansible's start of the task to the last result, with Ansible's default settings (no pipelining), "
-    "the host a network namespace of the controller (connection plugin `rempart.netfilter.netns`)."
+    "An Ansible task's time is from Ansible's start of the task to the last host's result, with Ansible's "
+    "default settings (no pipelining); hosts are network namespaces of the controller, reached by the "
+    "connection plugin `rempart.netfilter.netns`."
 )
 
 Play = dict[str, Any]
@@ -138,8 +139,8 @@ class Iptables(Benchmark):
     target = Faster(500)
     notes = (
         "The loop is measured over %d rules, spread over the %s that the host's INPUT chain holds, and its "
-        "time multiplied by %d: the whole would take minutes a run. %s"
-    ) % (LOOPED, "{:,}".format(RULES), RULES // LOOPED, CONDITIONS)
+        "time multiplied by %d: the whole would take minutes a run."
+    ) % (LOOPED, "{:,}".format(RULES), RULES // LOOPED)
 
     def measure(self, repetitions: int) -> Result:
         """Run the task and the loop in turns, each on a host that holds its rules already."""
@@ -178,7 +179,7 @@ class AgainstTrue(Benchmark):
     target = Longer(1.5)
     notes = (
         "`ansible.builtin.command: true`. Both tasks have run before in the same playbook run, as on every "
-        "host but the first: Ansible has packed the modules already. " + CONDITIONS
+        "host but the first: Ansible has packed the modules already."
     )
 
     def measure(self, repetitions: int) -> Result:
@@ -200,7 +201,7 @@ class AgainstTrueFirst(Benchmark):
     target = Longer(1.5)
     notes = (
         "Each run starts ansible-playbook anew, so that the time contains what Ansible does once: reading "
-        "the plugins and packing the module with all it imports. " + CONDITIONS
+        "the plugins and packing the module with all it imports."
     )
 
     def measure(self, repetitions: int) -> Result:
@@ -223,7 +224,7 @@ class Fleet(Benchmark):
     )
     against = "the same play with a task that runs `true`"
     target = Longer(1.5)
-    notes = "Nothing to change on any host, %d forks. %s" % (FORKS, CONDITIONS)
+    notes = "Nothing to change on any host, %d forks." % FORKS
 
     def measure(self, repetitions: int) -> Result:
         """Run both plays in turns in one playbook run."""

@@ -62,6 +62,9 @@ def main() -> int:
     if not chosen.only and not chosen.quick:
         paragraphs = [
             "The firewalls are made for this: of their rules %s." % firewalls.MIX,
+            "The engine is measured inside a process that runs already, under the Python of the hosts.",
+            command.INSTALLED,
+            playbooks.CONDITIONS,
             "The machine's load average at the start was %s." % load,
         ]
         PAGE.parent.mkdir(exist_ok=True)
