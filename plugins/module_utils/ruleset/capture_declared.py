@@ -98,7 +98,7 @@ def declared(table: KernelTable, state: bool) -> tuple[Mapping, list[str]]:
 def priority(number: int, family: str, hook: str) -> Any:
     """A priority by its name, a name and a small distance, or its number, as nft prints it."""
     for name, standard in NAMES[family].items():
-        if name == {"dstnat": "srcnat", "srcnat": "dstnat"}.get(name) or not _at_home(name, hook, family):
+        if not _at_home(name, hook):
             continue
         distance = number - standard
         if not distance:
@@ -108,7 +108,7 @@ def priority(number: int, family: str, hook: str) -> Any:
     return number
 
 
-def _at_home(name: str, hook: str, family: str) -> bool:
+def _at_home(name: str, hook: str) -> bool:
     """Whether nft gives the priority this name on the hook (nft(8), "standard priority names")."""
     homes = {"dstnat": ("prerouting",), "srcnat": ("postrouting",), "out": ("output",)}
     return hook in homes.get(name, (hook,))
@@ -258,9 +258,6 @@ def _stateful(one: KernelSet) -> Mapping:
                 raise Unsayable("its elements carry %s" % name)
             ACTIONS[name](draft, value)
     return draft.rule
-
-
-_COUNTS = ("counter", "quota", "limit", "ct count")
 
 
 def _elements(one: KernelSet, is_map: bool, carried: set[str], state: bool) -> Any:
