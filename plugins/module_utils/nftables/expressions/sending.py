@@ -12,8 +12,9 @@ from __future__ import annotations
 from . import decode_list, encode_list
 from .base import Expression
 from .loads import Exthdr, Osf
+from .state import Dynset
 
-_NAMES = (b"exthdr\0", b"osf\0")
+_NAMES = (b"exthdr\0", b"osf\0", b"dynset\0")
 
 
 def sendable(expressions: bytes) -> bytes:
@@ -31,4 +32,6 @@ def _sendable(one: Expression) -> Expression:
             one.flags = one.offset = one.len = None
     elif isinstance(one, Osf) and not one.flags:  # nft_osf_init()
         one.flags = None
+    elif isinstance(one, Dynset) and not one.timeout:  # nft_dynset_init(): sets without timeouts take none
+        one.timeout = None
     return one

@@ -11,6 +11,7 @@ from typing import Any
 from .. import uapi
 from ..datatypes.base import Text
 from ..selectors.base import Concatenation, Selector
+from .typeof import typeof_userdata
 
 #: nft's number of the verdict type in NFTA_SET_DATA_TYPE (NFT_DATA_VERDICT of nf_tables.h)
 VERDICT_TYPE = uapi.NFT_DATA_VERDICT
@@ -19,6 +20,8 @@ VERDICT_TYPE = uapi.NFT_DATA_VERDICT
 _KEYBYTEORDER = 0  # NFTNL_UDATA_SET_KEYBYTEORDER
 _DATABYTEORDER = 1  # NFTNL_UDATA_SET_DATABYTEORDER
 _MERGE_ELEMENTS = 2  # NFTNL_UDATA_SET_MERGE_ELEMENTS
+_KEY_TYPEOF = 3  # NFTNL_UDATA_SET_KEY_TYPEOF
+_DATA_TYPEOF = 4  # NFTNL_UDATA_SET_DATA_TYPEOF
 _DATA_INTERVAL = 6  # NFTNL_UDATA_SET_DATA_INTERVAL
 _COMMENT = 7  # NFTNL_UDATA_SET_COMMENT
 
@@ -107,7 +110,6 @@ class SetContent:
         """Let the map's values be ranges: each holds both its ends."""
         if not self.data_interval:
             self.data_interval = True
-            self.flags |= uapi.NFT_SET_INTERVAL
             self.data_length *= 2
 
     def userdata(self) -> bytes:
@@ -117,6 +119,10 @@ class SetContent:
             parts.append(_number(_DATABYTEORDER, _byteorder(self.data) if self.data else 0))
         if self.auto_merge:
             parts.append(_number(_MERGE_ELEMENTS, 1))
+        if not self.flags & uapi.NFT_SET_ANONYMOUS:
+            parts.append(_described(_KEY_TYPEOF, typeof_userdata(self.key)))
+            if self.data is not None:
+                parts.append(_described(_DATA_TYPEOF, typeof_userdata(self.data)))
         if self.flags & (uapi.NFT_SET_MAP | uapi.NFT_SET_OBJECT):
             parts.append(_number(_DATA_INTERVAL, int(self.data_interval)))
         if self.comment:
@@ -142,6 +148,11 @@ def _byteorder(selector: Selector) -> int:
     if isinstance(selector.datatype, Text):
         return 1
     return 2 if selector.byteorder == "big" else 1
+
+
+def _described(kind: int, data: bytes) -> bytes:
+    """A description, where there is one that fits one user data field."""
+    return bytes((kind, len(data))) + data if 0 < len(data) < 256 else b""
 
 
 def _number(kind: int, value: int) -> bytes:
