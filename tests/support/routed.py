@@ -9,6 +9,7 @@ client (veth0) --- (lan0) router (ppp0) --- (veth0) server
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import time
@@ -19,7 +20,7 @@ import pytest
 
 from tests.support.namespaces import Namespace, namespaces, veth
 from tests.support.rulesets import apply
-from tests.support.traffic import Capture, capture
+from tests.support.traffic import capture
 
 ETH_P_IP, ETH_P_IPV6 = 0x0800, 0x86DD  # linux/if_ether.h
 
@@ -53,10 +54,19 @@ class Routed:
         for one, via in ((client, LAN), (server, OUTSIDE)):
             for version in (4, 6):
                 one.run("ip", "-%d" % version, "route", "add", "default", "via", via[version])
+        for one, device, other, far, addresses in (
+            (client, "veth0", router, "lan0", LAN),
+            (router, "lan0", client, "veth0", CLIENT),
+            (router, "ppp0", server, "veth0", SERVER),
+            (server, "veth0", router, "ppp0", OUTSIDE),
+        ):
+            # So that no packet waits for the answer of a neighbour, and no probe is taken for a packet.
+            for version in (4, 6):
+                where = (addresses[version], "lladdr", _ether(other, far), "dev", device, "nud", "permanent")
+                one.run("ip", "-%d" % version, "neighbour", "add", *where)
         self._socket = client.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         self._socket.bind(("veth0", 0))
-        target = router.run("cat", "/sys/class/net/lan0/address").stdout.strip()
-        self._ends = bytes.fromhex((target + FORGED).replace(":", ""))
+        self._ends = bytes.fromhex((_ether(router, "lan0") + FORGED).replace(":", ""))
 
     def send(self, packets: Sequence[bytes]) -> None:
         """Put the packets on the client's wire to the router, past all of the client's own rules."""
@@ -68,21 +78,27 @@ class Routed:
         """Send, and give up to ``count`` packets that come back to the client."""
         with capture(self.client, "veth0") as taken:
             self.send(packets)
-            return taken.packets(count, timeout)
+            return taken.packets(count, timeout, _is_ip)
 
     def forwarded(self, packets: Sequence[bytes], count: int = 1, timeout: float = 0.5) -> list[bytes]:
         """Send, and give up to ``count`` packets that reach the server."""
         with capture(self.server, "veth0") as taken:
             self.send(packets)
-            return taken.packets(count, timeout)
-
-    def at_server(self) -> contextlib.AbstractContextManager[Capture]:
-        """A capture of what reaches the server."""
-        return capture(self.server, "veth0")
+            return taken.packets(count, timeout, _is_ip)
 
     def close(self) -> None:
         """Close the socket that :meth:`send` uses."""
         self._socket.close()
+
+
+def _is_ip(packet: bytes) -> bool:
+    """Whether it is neither ARP nor one of the reports by which IPv6 hosts join groups."""
+    return packet[0] >> 4 == 4 or (packet[0] >> 4 == 6 and packet[6] != socket.IPPROTO_HOPOPTS)
+
+
+def _ether(where: Namespace, device: str) -> str:
+    (found,) = json.loads(where.run("ip", "-json", "link", "show", device).stdout)
+    return str(found["address"])
 
 
 def _in(four: int, six: int, address: dict[int, str]) -> list[str]:
