@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from ..errors import KernelError, Problem, RempartError
@@ -35,6 +36,13 @@ def _blame(code: int, text: str, purpose: Purpose) -> Problem:
     chain = part if isinstance(part, ChainPlan) else None
     why = reason(code, text)
     cure = _CURES.get(os.strerror(code), "")
+    if code == errno.EPERM and table.kernel is not None and table.kernel.owner:
+        # NFT_TABLE_F_OWNER in nf_tables.h; a privilege would not help
+        return Problem(
+            "table %s %s belongs to another process, which alone may change it" % (table.family, table.name),
+            table.desired.source.place if table.desired else "",
+            cure="end the process with the netlink port %d, or take another name" % table.kernel.owner,
+        )
     if isinstance(rule, DesiredRule) and chain is not None and chain.desired and table.desired:
         return Problem(
             "the kernel refused this rule: %s" % why,
