@@ -103,7 +103,12 @@ def test_every_rule_that_is_wrong_is_named_at_once(unchanged: Namespace) -> None
         {"saddr": "10.0.0.256"},
         {"counter": True},
         {"protocol": "tcp", "dport": 70000},
-        {"expr": [{"counter": None}, {"match": {"op": "==", "left": {"meta": {"key": "mark"}}, "right": {}}}]},
+        {
+            "expr": [
+                {"counter": None},
+                {"match": {"op": "==", "left": {"meta": {"key": "mark"}}, "right": {}}},
+            ]
+        },
         {"jump": "c", "dprot": 5},
     ]
     places = {one.place for one in refused(chain(*rules), unchanged).problems}

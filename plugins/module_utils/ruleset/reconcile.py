@@ -267,7 +267,7 @@ def _apply(
 
 
 def _may_change(plan: Plan) -> None:
-    """Raise HostError where a table to change belongs to a process: the kernel would say EPERM, even to root."""
+    """Raise HostError where a table to change belongs to a process: the kernel would tell even root EPERM."""
     owned = [table for table in plan.tables if table.changed and table.kernel and table.kernel.owner]
     if owned:
         raise HostError.of(
