@@ -83,7 +83,6 @@ NOT_UNIQUE = {
     '"quota": {"val": 0, "val_unit": "bytes"}': "the kernel marks a quota of 0 as used up",
     '{"ct": {"key": "saddr", "dir": "original"}}': "the old key for addresses of either family",
     '"set": "@meters", "stmt": [{"counter": null}, {"quota"': "nft leaves out the flag of several statements",
-    '"meter":': "the set of a meter is made with the rule",
 }
 
 

@@ -67,7 +67,9 @@ def by_us(statements: list[dict[str, Any]], family: str) -> canonical.Canonical:
     for expression in decoded:
         number = expression.__dict__.get("set_id")
         if number:
-            expression.set = "__set%d" % number
+            # the set of a meter has a name of its own
+            if expression.set.startswith("__"):
+                expression.set = "__set%d" % number
             expression.set_id = None
     return canonical.of_kernel(
         encode_list(decoded), b"", lambda name: contents["__" + name.removeprefix("__set")]

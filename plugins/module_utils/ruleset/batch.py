@@ -190,7 +190,10 @@ def _write_arrivals(plan: Plan, table: TablePlan, chain: ChainPlan, set_id: int)
         expressions = entry.expressions
         if entry.sets:
             for content in entry.sets:
-                plan.add(_new_set(table, content, set_id + content.set_id, len(content.elements)), purpose)
+                plan.add(
+                    _new_set(table, content, set_id + content.set_id, content.size or len(content.elements)),
+                    purpose,
+                )
                 for message in messages.new_elements(
                     number, name, content.name, content.elements, set_id + content.set_id
                 ):

@@ -14,6 +14,7 @@ from typing import Any, Callable
 
 from ..nftables import uapi
 from ..nftables.expressions import TABLE, Expression, Opaque, decode_list, encode_list
+from ..nftables.expressions.state import Quota
 from .rules import DesiredRule
 
 _HEADER = struct.Struct("=HH")
@@ -90,6 +91,9 @@ def zeroed(expression: Expression) -> Expression:
         for one in expression.attributes:
             if one.state and getattr(expression, one.name) is not None:
                 setattr(expression, one.name, 0)
+        if isinstance(expression, Quota):
+            # used up or not is state too (NFT_QUOTA_F_DEPLETED)
+            expression.flags = (expression.flags or 0) & uapi.NFT_QUOTA_F_INV
         for name in ("expr", "expressions"):
             inner = expression.__dict__.get(name)
             for one_inner in inner if isinstance(inner, list) else [inner] if inner else []:
@@ -105,9 +109,11 @@ def _without_names(
     for expression in decoded:
         zeroed(expression)
         name = expression.__dict__.get("set")
+        set_id = expression.__dict__.get("set_id")
+        if set_id is not None:
+            expression.set_id = None
         if not isinstance(name, str) or not name.startswith("__"):
             continue
-        set_id = expression.__dict__.get("set_id")
         if by_id is not None:
             found.append(by_id.get(set_id or 0))
         elif identity is not None:

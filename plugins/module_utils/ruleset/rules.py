@@ -29,6 +29,9 @@ _NO_SPANS: tuple[tuple[int, int], ...] = ()
 _NO_OFFSETS: tuple[int, ...] = ()
 _NO_SETS: tuple[SetContent, ...] = ()
 
+#: of these letters an interface name is just a name; any other goes the full way
+_PLAIN_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+
 #: (class of the value, its bytes in the register) for values that a template can take
 Classified = Optional[tuple[Any, bytes]]
 
@@ -134,7 +137,7 @@ def _host_u32(value: Any) -> Classified:
 
 
 def _interface(value: Any) -> Classified:
-    if type(value) is not str or value[:1] in ("!", "@") or value[-1:] in ("*", "+"):
+    if type(value) is not str or not _PLAIN_NAME.issuperset(value) or value in (".", ".."):
         return None
     packed = value.encode("utf-8", "surrogateescape")
     if not 0 < len(packed) < 16:

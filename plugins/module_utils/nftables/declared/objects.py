@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from ...errors import DocumentError
-from ...netlink.attributes import BE16, BE32, TEXT, U8, U32, attribute, nested, table, walk
+from ...netlink.attributes import BE16, BE32, TEXT, U8, U32, attribute, nested, table
 from .. import uapi
 from ..datatypes import TYPES, DatatypeError, milliseconds_of
 from ..parameters import checked, choice, whole
@@ -61,9 +61,9 @@ def object_identity(kind: int, data: bytes) -> bytes:
     if kind == uapi.NFT_OBJECT_COUNTER:
         return b""
     if kind == uapi.NFT_OBJECT_QUOTA:
-        return b"".join(
-            attribute(one, payload) for one, payload in walk(data) if one != uapi.NFTA_QUOTA_CONSUMED
-        )
+        found = table(data)
+        over = BE32.unpack(found[uapi.NFTA_QUOTA_FLAGS]) & uapi.NFT_QUOTA_F_INV
+        return found[uapi.NFTA_QUOTA_BYTES] + BE32.pack(over)
     return data
 
 

@@ -9,12 +9,13 @@ Each rule here is one of an expression's init function: nft_exthdr.c, nft_osf.c.
 
 from __future__ import annotations
 
+from .. import uapi
 from . import decode_list, encode_list
 from .base import Expression
 from .loads import Exthdr, Osf
-from .state import Dynset
+from .state import Dynset, Quota
 
-_NAMES = (b"exthdr\0", b"osf\0", b"dynset\0")
+_NAMES = (b"exthdr\0", b"osf\0", b"dynset\0", b"quota\0")
 
 
 def sendable(expressions: bytes) -> bytes:
@@ -34,4 +35,6 @@ def _sendable(one: Expression) -> Expression:
         one.flags = None
     elif isinstance(one, Dynset) and not one.timeout:  # nft_dynset_init(): sets without timeouts take none
         one.timeout = None
+    elif isinstance(one, Quota):  # nft_quota_do_init(): that it is used up is the kernel's to say
+        one.flags = (one.flags or 0) & uapi.NFT_QUOTA_F_INV
     return one

@@ -10,13 +10,16 @@ from typing import Any
 from ...errors import DocumentError
 from .. import uapi
 from ..expressions.state import Dynset
-from ..parameters import checked, choice
+from ..parameters import checked, choice, whole
 from ..selectors import build
 from ..selectors.base import at_the_right
 from ..selectors.program import Program, wire_register
+from ..sets import SetContent
 from ..stateful import STATEFUL
 from .context import Context, Step
 from .values import Value
+
+_METER_SIZE = 0xFFFF  # elements that nft gives a meter which does not say
 
 OPERATIONS = {
     "add": uapi.NFT_DYNSET_OP_ADD,
@@ -52,18 +55,30 @@ def compile_set(value: Any, context: Context) -> None:
 
 
 def compile_meter(value: Any, context: Context) -> None:
-    """Append ``{"meter": value}``: an update of the dynamic set that has the meter's name."""
+    """Append ``{"meter": value}``: an update of a set of that name.
+
+    Unless the table declares one, the rule brings the set along: it is an anonymous
+    one for all its name, which comes and goes with the rule.
+    """
     mapping = checked(value, ("name", "key", "stmt", "size"))
     name = mapping.get("name")
     if not isinstance(name, str) or not name:
         raise DocumentError("a meter without a name", place="name", found=name)
-    statement = mapping.get("stmt")
-    key = mapping.get("key")
-    timed = isinstance(key, dict) and isinstance(key.get("elem"), dict) and "timeout" in key["elem"]
-    # a packet of a known key sets its timeout back; without one there is nothing to update
-    operation = "update" if timed else "add"
-    update = {"op": operation, "elem": key, "set": "@" + name, "stmt": [statement]}
-    context.steps.append(SetUpdate(*_update(update, "set", context), None))
+    update = {"op": "update", "elem": mapping.get("key"), "set": "@" + name, "stmt": [mapping.get("stmt")]}
+    dynset, key = _update(update, "set", context)
+    if not dynset.timeout:
+        # a packet of a known key sets its timeout back; without one there is nothing to update
+        dynset.op = uapi.NFT_DYNSET_OP_ADD
+    if name not in context.sets:
+        content = SetContent(
+            name, len(context.anonymous) + 1, key, uapi.NFT_SET_ANONYMOUS | uapi.NFT_SET_EVAL
+        )
+        if dynset.timeout:
+            content.flags |= uapi.NFT_SET_TIMEOUT
+        content.size = whole(mapping.get("size", _METER_SIZE), "size")
+        context.anonymous.append(content)
+        dynset.set_id = content.set_id
+    context.steps.append(SetUpdate(dynset, key, None))
 
 
 def compile_map(value: Any, context: Context) -> None:
