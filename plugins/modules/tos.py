@@ -176,7 +176,7 @@ changes:
       table: rempart_tos
       chain: tos
       place: classes[0]
-      rule: meta nfproto ipv4 tcp dport 22 meta priority set 0:6 ip tos set ip tos & 0x01 ^ 0x10 accept
+      rule: meta nfproto ipv4 tcp dport 22 meta priority set 0:6 tos set tos & 0x01 ^ 0x10 accept
     - {action: change, kind: queue_length, interface: ppp0, before: 1000, after: 10}
 generation:
   description:

@@ -170,9 +170,9 @@ def render_set(entity: dict[str, Any], family: str = "inet") -> list[str]:
 
 
 def _key_type(body: dict[str, Any], word: str) -> str:
-    key = body["type"]
+    key = body.get("typeof", body.get("type"))
     if isinstance(key, dict):
-        text = "typeof " + selector(key.get("typeof"), "")[0]
+        text = "typeof " + selector(key.get("typeof", key), "")[0]
     else:
         text = "type " + " . ".join(_words(key))
     if word != "map":
@@ -192,7 +192,7 @@ def _set_flags(body: dict[str, Any]) -> str:
 
 
 def _elements(body: dict[str, Any], word: str, family: str) -> list[str]:
-    key = _kind(body["type"])
+    key = _kind({"typeof": body["typeof"]} if "typeof" in body else body["type"])
     if word == "map":
         texts = pair_texts(body["elem"], key, _data_kind(body["map"]), family)
     else:
