@@ -46,9 +46,9 @@ def is_selector(value: Any) -> bool:
         return False
     ((kind, inner),) = value.items()
     if kind in ("&", "|", "^", "<<", ">>"):
-        return bool(inner) and is_selector(inner[0])
+        return isinstance(inner, list) and bool(inner) and is_selector(inner[0])
     if kind == "concat":
-        return any(is_selector(part) for part in inner)
+        return isinstance(inner, list) and any(is_selector(part) for part in inner)
     return kind in KINDS
 
 
@@ -147,7 +147,7 @@ def _dccp_option(value: Any, context: Surroundings) -> Selector:
 def _meta(value: Any, context: Surroundings) -> Selector:
     _mapping(value, ("key",))
     key = value.get("key")
-    key = meta.ALIASES.get(key, key)
+    key = meta.ALIASES.get(key, key) if isinstance(key, str) else key
     _known(meta.KEYS, key, "key")
     return meta.Meta(key)
 

@@ -166,9 +166,9 @@ def address_family_of(mapping: dict[str, Any], context: Context) -> str | None:
     from ..datatypes import address_family
 
     address = mapping.get("addr")
-    if isinstance(address, dict) and "range" in address:
+    if isinstance(address, dict) and isinstance(address.get("range"), list) and address["range"]:
         address = address["range"][0]
-    elif isinstance(address, dict) and "prefix" in address:
+    elif isinstance(address, dict) and isinstance(address.get("prefix"), dict):
         address = address["prefix"].get("addr")
     return address_family(address) if isinstance(address, str) else None
 

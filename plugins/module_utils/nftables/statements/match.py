@@ -168,7 +168,7 @@ def compile_match(value: Any, context: Context) -> None:
     if not isinstance(value, dict) or not {"left", "right"} <= set(value) <= {"left", "right", "op"}:
         raise DocumentError("not a match", found=value, allowed='a mapping with "left", "right" and "op"')
     op = value.get("op", "in")
-    if op not in OPERATORS:
+    if not isinstance(op, str) or op not in OPERATORS:
         raise DocumentError("unknown operator", place="op", found=op, allowed=", ".join(OPERATORS))
     try:
         selector = build(value["left"], context)

@@ -47,6 +47,8 @@ def compile_nat(kind: str, value: Any, context: Context) -> None:
         raise DocumentError(
             "the address family is not known", place="family", allowed="ip, ip6", cure="add family: ip or ip6"
         )
+    if family is None and context.family not in _FAMILIES:
+        raise DocumentError("no %s in a table of family %s" % (kind, context.family), found=value)
     type_flags = mapping.get("type_flags", [])
     type_flags = type_flags if isinstance(type_flags, list) else [type_flags]
     expression = kernel.Nat(type=TYPES[kind], family=NFPROTO[family] if family else _FAMILIES[context.family])
