@@ -32,6 +32,9 @@ _NO_SETS: tuple[SetContent, ...] = ()
 #: of these letters an interface name is just a name; any other goes the full way
 _PLAIN_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 
+#: of these a comment is one that nft can write; any other goes the full way
+_PLAIN_COMMENT = frozenset(map(chr, range(0x20, 0x7F))) - {'"'}
+
 #: (class of the value, its bytes in the register) for values that a template can take
 Classified = Optional[tuple[Any, bytes]]
 
@@ -304,7 +307,8 @@ def _shape(
             else:
                 return None
         elif handler is _COMMENT:
-            if type(value) is not str or len(value) > 127 or not value.isascii():
+            # what lower() has to look at, it shall see
+            if type(value) is not str or len(value) > 127 or not _PLAIN_COMMENT.issuperset(value):
                 return None
         else:
             classified = handler(value)
