@@ -1,0 +1,151 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Rules made comparable: what packets change does not count, all else does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from rempart.nftables.expressions import decode_list, encode_list
+from rempart.nftables.sets import SetContent
+from rempart.ruleset import canonical
+from rempart.ruleset.rules import DesiredRule, RuleCompiler
+
+MATCH = {"match": {"op": "==", "left": {"meta": {"key": "mark"}}, "right": 5}}
+
+#: rules with what packets change in them, and the same after packets
+STATEFUL: list[tuple[str, list[dict[str, Any]], list[dict[str, Any]]]] = [
+    ("counter", [{"counter": None}], [{"counter": {"packets": 5, "bytes": 6}}]),
+    (
+        "two counters",
+        [{"counter": None}, MATCH, {"counter": None}],
+        [{"counter": {"packets": 1, "bytes": 2}}, MATCH, {"counter": {"packets": 3, "bytes": 4}}],
+    ),
+    (
+        "quota",
+        [{"quota": {"val": 1, "val_unit": "mbytes"}}],
+        [{"quota": {"val": 1, "val_unit": "mbytes", "used": 7, "used_unit": "bytes"}}],
+    ),
+]
+
+#: pairs of rules that differ
+DIFFERENT: list[tuple[str, list[dict[str, Any]], list[dict[str, Any]]]] = [
+    ("a counter", [MATCH, {"counter": None}], [MATCH]),
+    ("the order", [MATCH, {"counter": None}], [{"counter": None}, MATCH]),
+    ("a value", [MATCH], [{"match": {**MATCH["match"], "right": 6}}]),
+    ("an operator", [MATCH], [{"match": {**MATCH["match"], "op": "!="}}]),
+    (
+        "a quota",
+        [{"quota": {"val": 1, "val_unit": "mbytes"}}],
+        [{"quota": {"val": 2, "val_unit": "mbytes"}}],
+    ),
+    (
+        "a limit",
+        [{"limit": {"rate": 5, "per": "second"}}],
+        [{"limit": {"rate": 5, "per": "second", "inv": True}}],
+    ),
+    ("a log prefix", [{"log": {"prefix": "a"}}], [{"log": {"prefix": "b"}}]),
+]
+
+
+def compiled(statements: list[dict[str, Any]]) -> DesiredRule:
+    [rule] = RuleCompiler("inet").compile({"expr": statements}, 0)
+    return rule
+
+
+def dumped(rule: DesiredRule, name: str = "__set3") -> bytes:
+    """A rule's expressions as the kernel dumps them: with a name for its set."""
+    decoded = decode_list(rule.expressions)
+    for one in decoded:
+        if one.__dict__.get("set_id"):
+            one.set, one.set_id = name, None
+    return encode_list(decoded)
+
+
+def no_sets(name: str) -> Any:
+    raise AssertionError(name)
+
+
+@pytest.mark.parametrize(("before", "after"), [row[1:] for row in STATEFUL], ids=[row[0] for row in STATEFUL])
+def test_what_packets_change_does_not_count(
+    before: list[dict[str, Any]], after: list[dict[str, Any]]
+) -> None:
+    wanted, held = compiled(before), compiled(after)
+    assert wanted.expressions != held.expressions
+    assert canonical.of_kernel(held.expressions, b"", no_sets) == canonical.of_desired(wanted)
+    assert canonical.same(held.expressions, b"", wanted)
+
+
+@pytest.mark.parametrize(("one", "other"), [row[1:] for row in DIFFERENT], ids=[row[0] for row in DIFFERENT])
+def test_all_else_counts(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> None:
+    first, second = compiled(one), compiled(other)
+    assert canonical.of_kernel(first.expressions, b"", no_sets) != canonical.of_desired(second)
+    assert not canonical.same(first.expressions, b"", second)
+
+
+def test_every_byte_of_a_rule_without_state_counts() -> None:
+    rule = compiled([MATCH, {"log": {"prefix": "x"}}, {"accept": None}])
+    for at in range(len(rule.expressions)):
+        changed = bytearray(rule.expressions)
+        changed[at] ^= 1
+        assert not canonical.same(bytes(changed), b"", rule)
+
+
+def test_the_bytes_around_a_counter_count() -> None:
+    rule = compiled([MATCH, {"counter": None}, {"accept": None}])
+    states = [range(*span) for span in rule.state]
+    assert len(states) == 2
+    for at in range(len(rule.expressions)):
+        changed = bytearray(rule.expressions)
+        changed[at] ^= 1
+        assert canonical.same(bytes(changed), b"", rule) == any(at in one for one in states)
+
+
+def test_the_comment_counts() -> None:
+    rule = compiled([MATCH])
+    assert not canonical.same(rule.expressions, b"\x00\x02a\x00", rule)
+    assert canonical.of_kernel(rule.expressions, b"\x00\x02a\x00", no_sets) != canonical.of_desired(rule)
+
+
+def in_set(*marks: Any) -> DesiredRule:
+    return compiled(
+        [{"match": {"op": "==", "left": {"meta": {"key": "mark"}}, "right": {"set": list(marks)}}}]
+    )
+
+
+def identity_of(content: SetContent) -> Any:
+    return content.identity()
+
+
+def test_anonymous_sets_are_what_they_contain_not_what_they_are_called() -> None:
+    rule = in_set(1, 2, 3)
+    content = rule.sets[0]
+    for name in ("__set0", "__set17"):
+        found = canonical.of_kernel(dumped(rule, name), b"", lambda _: identity_of(content))
+        assert found == canonical.of_desired(rule)
+    assert not canonical.same(dumped(rule), b"", rule)  # a closer look is needed
+    # the order of elements says nothing
+    assert canonical.of_desired(in_set(3, 2, 1)) == canonical.of_desired(rule)
+    for other in (in_set(1, 2), in_set(1, 2, 3, 4), in_set(1, 2, 4), in_set({"range": [1, 3]})):
+        assert canonical.of_desired(other) != canonical.of_desired(rule)
+
+
+def test_two_sets_of_one_rule_are_not_mixed_up() -> None:
+    def both(first: list[int], second: list[int]) -> DesiredRule:
+        match = {"op": "==", "left": {"meta": {"key": "mark"}}}
+        other = {"op": "==", "left": {"meta": {"key": "priority"}}}
+        return compiled(
+            [
+                {"match": {**match, "right": {"set": first}}},
+                {"match": {**other, "right": {"set": second}}},
+            ]
+        )
+
+    assert canonical.of_desired(both([1, 2], [3, 4])) != canonical.of_desired(both([3, 4], [1, 2]))
+
+
+def test_what_is_no_expression_list_is_left_as_it_is() -> None:
+    for broken in (b"", b"\x01", b"counter\0", b"\x04\x00\x01\x80counter\0", b"\xff\xff\x01\x80counter\0"):
+        assert canonical.of_kernel(broken, b"", no_sets)[0] == broken

@@ -1,0 +1,233 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Both ways to a rule give the same: filling a template, and lowering and compiling in full."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from rempart.errors import DocumentError
+from rempart.ruleset.rules import DesiredRule, RuleCompiler
+
+FAMILIES = ("inet", "ip", "ip6", "bridge", "netdev", "arp")
+
+ADDRESSES: list[Any] = [
+    "192.0.2.1",
+    "10.0.0.0/8",
+    "10.1.2.3/8",
+    "10.1.2.3/12",
+    "10.1.2.3/31",
+    "192.0.2.1/32",
+    "0.0.0.0/0",
+    "10.0.0.0/33",
+    "10.0.0.0/255.255.0.0",
+    "10.0.0.1-10.0.0.9",
+    "255.255.255.255",
+    "2001:db8::1",
+    "2001:DB8:0:0::1",
+    "2001:db8::/32",
+    "2001:db8:ffff::/33",
+    "2001:db8::1/128",
+    "::ffff:192.0.2.1",
+    "::/0",
+    "fe80::1%lo",
+    "010.0.0.1",
+    "10.0.0",
+    " 10.0.0.1",
+    "10.0.0.1 ",
+    "10.0.0.0/ 8",
+    "10.0.0.0/+8",
+    "10.0.0.0/٨",
+    "!10.0.0.1",
+    "!2001:db8::/64",
+    "@set",
+    "",
+    5,
+    None,
+    True,
+    ["10.0.0.1", "10.0.0.2"],
+    ["10.0.0.1"],
+]
+PORTS: list[Any] = [
+    1,
+    22,
+    65535,
+    65536,
+    -1,
+    0,
+    "22",
+    "ssh",
+    "1:5",
+    "!22",
+    True,
+    None,
+    2.5,
+    [22],
+    ["22", "80"],
+]
+MARKS: list[Any] = [0, 1, 0xFFFFFFFF, 1 << 32, -1, "0x10", "16", "0x10/0xff", "!5", True, [1, 2], "1-5"]
+INTERFACES: list[Any] = [
+    "lo",
+    "eth0",
+    "ppp+",
+    "ppp*",
+    "abcdefghijklmno",
+    "abcdefghijklmnop",
+    "!eth0",
+    "@set",
+    "",
+    ".",
+    "..",
+    "a/b",
+    "a:b",
+    "a b",
+    "a\\*",
+    "ä",
+    "a,b",
+    "a!b",
+    "{a}",
+    'a"b',
+    ["lo", "eth0"],
+    5,
+    None,
+]
+COMMENTS: list[Any] = [
+    "plain",
+    "päö",
+    "",
+    'a "quoted" one',
+    "a\nb",
+    "x" * 127,
+    "x" * 128,
+    "x" * 129,
+    "ä" * 64,
+    "ä" * 65,
+    5,
+    None,
+    "tab\there",
+    "\x7f",
+]
+OTHERS: list[dict[str, Any]] = [
+    {},
+    {"protocol": "tcp"},
+    {"protocol": "udp"},
+    {"protocol": ["tcp", "udp"]},
+    {"counter": True},
+    {"counter": False},
+    {"counter": 1},
+    {"verdict": "accept"},
+    {"verdict": "reject"},
+    {"log": "prefix "},
+    {"limit": "5/second"},
+    {"ct_state": ["established", "related"]},
+    {"ether_saddr": "00:11:22:33:44:55"},
+    {"bidirectional": True},
+    {"jump": "other"},
+    {"set": {"mark": 5}},
+    {"tos": "minimum-delay"},
+    {"syn": True},
+    {"nfproto": "ipv4"},
+    {"fragment": True},
+    {"nosuchkey": 1},
+]
+VALUES: dict[str, list[Any]] = {
+    "saddr": ADDRESSES,
+    "daddr": ADDRESSES,
+    "sport": PORTS,
+    "dport": PORTS,
+    "mark": MARKS,
+    "ct_mark": MARKS,
+    "iifname": INTERFACES,
+    "oifname": INTERFACES,
+    "comment": COMMENTS,
+}
+
+
+def random_rule(chance: random.Random) -> dict[str, Any]:
+    parts: list[tuple[str, Any]] = []
+    for key, values in VALUES.items():
+        if chance.random() < 0.3:
+            # mostly values that are sound, or nearly no rule would be
+            sound = chance.random() < 0.9
+            parts.append((key, chance.choice(values[:6] if sound else values)))
+    for other in chance.sample(OTHERS[:-1], 2) + ([OTHERS[-1]] if chance.random() < 0.02 else []):
+        parts += other.items()
+    chance.shuffle(parts)
+    return dict(parts)
+
+
+def shown(rules: list[DesiredRule]) -> list[tuple[Any, ...]]:
+    return [
+        (
+            rule.expressions,
+            rule.userdata,
+            rule.index,
+            rule.part,
+            rule.state,
+            rule.set_ids,
+            [one.identity() for one in rule.sets],
+        )
+        for rule in rules
+    ]
+
+
+def outcome(compiler: RuleCompiler, rule: dict[str, Any]) -> Any:
+    try:
+        return shown(compiler.compile(rule, 7))
+    except DocumentError as error:
+        return sorted((one.place, one.message) for one in error.problems)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_thousands_of_rules(family: str) -> None:
+    chance = random.Random("templates of %s" % family)
+    warm = RuleCompiler(family)
+    filled = refused = 0
+    for _ in range(2500):
+        rule = random_rule(chance)
+        # the first of its kind is always compiled in full
+        assert outcome(warm, rule) == outcome(_Full(family), rule), rule
+        filled += any(one is not None for one in warm._templates.values())
+        refused += isinstance(outcome(warm, rule)[0][0], str)
+    assert filled > 2000 and refused > 100
+    assert sum(one is not None for one in warm._templates.values()) > 50
+
+
+class _Full(RuleCompiler):
+    """Never fills a template."""
+
+    def _template(self, rule: dict[str, Any]) -> None:
+        return None
+
+
+@pytest.mark.parametrize(("key", "value"), [(key, value) for key in VALUES for value in VALUES[key]])
+def test_a_template_takes_no_value_that_it_should_not(key: str, value: Any) -> None:
+    """After a template was made for a sound rule of the kind, every odd value still finds its way."""
+    for family in ("inet", "ip6", "arp"):
+        base = {"protocol": "tcp", "counter": True} if family != "arp" else {"counter": True}
+        warm = RuleCompiler(family)
+        for sound in (
+            one for one in VALUES[key] if isinstance(one, (str, int)) and not isinstance(one, bool)
+        ):
+            outcome(warm, {**base, key: sound})
+        assert outcome(warm, {**base, key: value}) == outcome(_Full(family), {**base, key: value})
+
+
+def test_rules_of_one_kind_are_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiler = RuleCompiler("inet")
+    full = 0
+    original = RuleCompiler._compile_fully
+
+    def counted(self: RuleCompiler, rule: Any, index: int) -> list[DesiredRule]:
+        nonlocal full
+        full += 1
+        return original(self, rule, index)
+
+    monkeypatch.setattr(RuleCompiler, "_compile_fully", counted)
+    for number in range(1000):
+        rule = {"saddr": "10.0.%d.%d" % (number >> 8, number & 255), "protocol": "tcp", "dport": number}
+        compiler.compile(rule, number)
+    assert full == 0 and len(compiler._templates) == 1
