@@ -121,11 +121,11 @@ def routed() -> Iterator[Routed]:
 def rules(where: Namespace, *found: dict[str, Any], **chain: Any) -> None:
     """Have table ``t``, alone and with nothing counted yet, hold one chain ``c`` with these rules.
 
-    On input if ``chain`` has no other hook; ``family``, ``sets``, ``maps`` and ``chains`` (further ones)
+    On input if ``chain`` has no other hook; ``family``, the declared ones and ``chains`` (further ones)
     are the table's, all else the chain's.
     """
     table: dict[str, Any] = {"name": "t"}
-    for key in ("family", "sets", "maps"):
+    for key in ("family", "sets", "maps", "counters", "ct_helpers"):
         if key in chain:
             table[key] = chain.pop(key)
     others = chain.pop("chains", [])
