@@ -14,7 +14,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Callable
 
-from ..errors import HostError, Problem
+from ..errors import HostError
 from ..netlink.namespace import Entered
 from ..netlink.socket import LostRace, NetlinkSocket, Refused
 from ..version import VERSION
@@ -247,7 +247,6 @@ def _apply(
         picture = kernel_state.read(kernel, wanted)
         progress.stage("compare")
         plan = planner(picture)
-        _may_change(plan)
         if not plan.changed or check:
             return Outcome(plan, picture.generation, compared=True, attempts=attempt - 1)
         progress.stage("send", len(plan.batch))
@@ -264,22 +263,6 @@ def _apply(
         "the ruleset changed during each of %d attempts" % _ATTEMPTS,
         cure="find the program that keeps changing it (nft monitor), or try again",
     )
-
-
-def _may_change(plan: Plan) -> None:
-    """Raise HostError where a table to change belongs to a process: the kernel would tell even root EPERM."""
-    owned = [table for table in plan.tables if table.changed and table.kernel and table.kernel.owner]
-    if owned:
-        raise HostError.of(
-            [
-                Problem(
-                    "another process keeps table %s %s to itself" % (table.family, table.name),
-                    table.desired.source.place if table.desired else "",
-                    cure="stop the process that made it, or give the table another name",
-                )
-                for table in owned
-            ]
-        )
 
 
 def _next(generation: int) -> int:
