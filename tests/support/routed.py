@@ -139,8 +139,9 @@ def counters(where: Namespace, chain: str = "c", family: str = "inet") -> list[t
     found = []
     for one in where.nft_json("chain", family, "t", chain):
         for statement in one.get("rule", {}).get("expr", ()):
-            if "counter" in statement:
-                count = statement["counter"]
+            count = statement.get("counter")
+            # a named counter is no count of the rule's own
+            if isinstance(count, dict) and "packets" in count:
                 found.append((count["packets"], count["bytes"]))
     return found
 
