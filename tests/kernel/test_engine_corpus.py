@@ -115,6 +115,12 @@ def test_what_nft_lists_compiles_to_what_the_kernel_holds(name: str, netns: Name
     assert not known - different.keys()
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_what_the_kernel_dumps_decodes_and_encodes_to_the_same_bytes(name: str, netns: Namespace) -> None:
+    for _, expressions in dumped(loaded(netns, name)).values():
+        assert encode_list(decode_list(expressions)) == expressions
+
+
 def refers(expressions: bytes) -> bool:
     """Whether a rule refers to a set, map or object by its name, or leaves its set to other rules."""
     for one in decode_list(expressions):

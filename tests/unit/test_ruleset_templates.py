@@ -228,6 +228,7 @@ def test_rules_of_one_kind_are_compiled_once(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(RuleCompiler, "_compile_fully", counted)
     for number in range(1000):
-        rule = {"saddr": "10.0.%d.%d" % (number >> 8, number & 255), "protocol": "tcp", "dport": number}
+        address = "10.0.%d.%d" % (number >> 8, number & 255)
+        rule = {"saddr": address, "protocol": "tcp", "sport": 5 + number, "dport": number}
         compiler.compile(rule, number)
     assert full == 0 and len(compiler._templates) == 1
