@@ -9,7 +9,7 @@ import errno
 import os
 
 from ..errors import KernelError, Problem, RempartError
-from ..netlink.socket import Refused, reason
+from ..netlink.socket import Refusal, Refused, reason
 from . import describe
 from .rules import DesiredRule
 from .steps import ChainPlan, FlowtablePlan, ObjectPlan, Plan, Purpose
@@ -18,7 +18,7 @@ from .steps import ChainPlan, FlowtablePlan, ObjectPlan, Plan, Purpose
 def explain(error: Refused, plan: Plan) -> RempartError:
     """A refused transaction in the document's terms: the rule's place and text, the kernel's reason."""
     problems = []
-    for refusal in error.refusals:
+    for refusal in _causes(error.refusals, plan):
         if refusal.index < 0 or refusal.index >= len(plan.purposes):
             problems.append(
                 Problem("the kernel refused the transaction: %s" % reason(refusal.code, refusal.text))
@@ -29,6 +29,33 @@ def explain(error: Refused, plan: Plan) -> RempartError:
     explained = KernelError(error.problems[0].message, error.code, error.sequence)
     explained.problems = list(unique.values())
     return explained
+
+
+def _causes(refusals: list[Refusal], plan: Plan) -> list[Refusal]:
+    """The refusals without those that only follow from an earlier one.
+
+    What lies in a table, chain or set that was refused is refused too, and what refers
+    to it is told that it does not exist. After a rule that may not stand where it does,
+    nf_tables_newrule() checks the whole table again with each further rule of it, and
+    refuses that with the same error and no attribute to blame.
+    """
+    found = []
+    refused: set[object] = set()
+    for refusal in refusals:
+        if 0 <= refusal.index < len(plan.purposes):
+            purpose = plan.purposes[refusal.index]
+            table, part = id(purpose.table), id(purpose.part)
+            missing = refusal.code == errno.ENOENT
+            if table in refused or part in refused or (missing and (table, "part") in refused):
+                continue
+            if refusal.offset is None and (table, refusal.code) in refused:
+                continue
+            if purpose.rule is None:
+                refused |= {(table, "part"), table if purpose.part is None else part}
+            elif refusal.offset is None:
+                refused.add((table, refusal.code))
+        found.append(refusal)
+    return found
 
 
 def _blame(code: int, text: str, purpose: Purpose) -> Problem:
