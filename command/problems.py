@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 from rempart.document import hosts, validation
+from rempart.document.declarations import declare
 from rempart.document.model import FAMILIES, Chain, Table
 from rempart.errors import DocumentError, HostError, Problem
 from rempart.ruleset.desired import compile_tables
@@ -48,7 +49,8 @@ def _compiled(document: Any) -> list[Problem]:
     try:
         check_only(document)
     except DocumentError as error:
-        return [*error.problems, *_rules_alone(document)]
+        taken = {problem.place for problem in error.problems}
+        return [*error.problems, *(one for one in _rules_alone(document) if one.place not in taken)]
     return []
 
 
@@ -64,7 +66,11 @@ def _rules_alone(document: Any) -> list[Problem]:
             Chain(str(index), rules=_list(chain, "rules"), place="%s.chains[%d]" % (place, index))
             for index, chain in enumerate(_list(table, "chains"))
         ]
-        tables.append(Table(family, str(number), chains=chains, place=place))
+        # partial: what the declarations lack because they are wrong is no mistake of a rule
+        bare = Table(family, str(number), chains=chains, place=place, partial=True)
+        if isinstance(table, dict):
+            declare(table, bare, [])
+        tables.append(bare)
     try:
         compile_tables(tables, {name: list(_ADDRESSES) for name in hosts.names(tables)})
     except DocumentError as error:
