@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rempart.ruleset.reconcile as reconcile_module
 from rempart.document import hosts
 from rempart.netlink.namespace import Entered
 from rempart.netlink.socket import NetlinkSocket
@@ -383,6 +384,7 @@ def test_the_generation_wraps(netns: Namespace, monkeypatch: pytest.MonkeyPatch)
         return true if true > 0 else true + 0xFFFFFFFF
 
     monkeypatch.setattr(kernel, "generation", lambda socket: late(ask(socket)))
+    monkeypatch.setattr(reconcile_module, "generation_of", lambda socket: late(ask(socket)))
     monkeypatch.setattr(
         NetlinkSocket,
         "transact",

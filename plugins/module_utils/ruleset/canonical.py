@@ -12,6 +12,7 @@ from __future__ import annotations
 import struct
 from typing import Any, Callable
 
+from ..netlink.attributes import nested, walk
 from ..nftables import uapi
 from ..nftables.expressions import TABLE, Expression, Opaque, decode_list, encode_list
 from ..nftables.expressions.state import Quota
@@ -23,8 +24,11 @@ _STATEFUL = tuple(
     for name, kind in TABLE.items()
     if any(one.state for one in kind.attributes)
 )
+_RARE = tuple(name for name in _STATEFUL if b"counter" not in name)
 _ANONYMOUS = (b"__set", b"__map", b"__objmap")
-_PLAIN_COUNTER = b"counter\0"
+# A counter as the kernel dumps it and as it is compiled, its two numbers being zero.
+_COUNTER = TABLE["counter"](bytes=0, packets=0).encode()
+_COUNTER_HEAD, _COUNTER_MIDDLE = _COUNTER[:24], _COUNTER[32:36]
 
 #: expressions' bytes and the identities of the anonymous sets in them, and user data
 Canonical = tuple[bytes, tuple[Any, ...], bytes]
@@ -65,8 +69,38 @@ def same(expressions: bytes, userdata: bytes, desired: DesiredRule) -> bool:
     return expressions[start:] == wanted[start:]
 
 
+def equal(expressions: bytes, userdata: bytes, desired: DesiredRule, identity: Callable[[str], Any]) -> bool:
+    """Whether a dumped rule and the desired one have the same canonical form.
+
+    Only the expressions whose bytes differ are decoded.
+    """
+    if same(expressions, userdata, desired):
+        return True
+    if userdata != desired.userdata:
+        return False
+    by_id = {content.set_id: content.identity() for content in desired.sets}
+    try:
+        ours, theirs = walk(expressions), walk(desired.expressions)
+    except ValueError:
+        return False
+    if len(ours) != len(theirs):
+        return False
+    for (_, one), (_, other) in zip(ours, theirs):
+        if one != other and _without_names(nested(1, one), identity) != _without_names(
+            nested(1, other), None, by_id
+        ):
+            return False
+    return True
+
+
 def _blank(expressions: bytes) -> bytes:
     """The expressions with zeroes where packets count."""
+    if _COUNTER_HEAD in expressions:
+        first, *others = expressions.split(_COUNTER_HEAD)
+        if all(other[8:12] == _COUNTER_MIDDLE for other in others):
+            expressions = _COUNTER.join([first, *[other[20:] for other in others]])
+            if not any(name in expressions for name in _RARE):
+                return expressions
     if not any(name in expressions for name in _STATEFUL):
         return expressions
     parts = []

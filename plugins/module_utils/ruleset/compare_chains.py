@@ -3,8 +3,8 @@
 
 """One chain compared: which rules stay, which come and which go.
 
-Rules that stay keep their handle and counters. The common head and tail are found
-by bytes alone; between them the longest common subsequence decides.
+Rules that stay keep their handle and counters. Between the common head
+and the common tail the longest common subsequence decides.
 """
 
 from __future__ import annotations
@@ -73,16 +73,18 @@ def plan_chain(
     old, new = kernel.rules, desired.rules
     start = 0
     limit = min(len(old), len(new))
-    same = canonical.same
+    equal = canonical.equal
     while (
-        start < limit and same(old[start].expressions, old[start].userdata, new[start]) and stays(old[start])
+        start < limit
+        and equal(old[start].expressions, old[start].userdata, new[start], identity)
+        and stays(old[start])
     ):
         start += 1
     end = 0
     limit -= start
     while (
         end < limit
-        and same(old[-1 - end].expressions, old[-1 - end].userdata, new[-1 - end])
+        and equal(old[-1 - end].expressions, old[-1 - end].userdata, new[-1 - end], identity)
         and stays(old[-1 - end])
     ):
         end += 1

@@ -19,6 +19,7 @@ from ..netlink import messages
 from ..netlink.attributes import TYPE_MASK, attribute, nested, table, walk
 from ..netlink.socket import NetlinkSocket
 from ..nftables import uapi
+from .generation import generation as generation
 from .messages import Hook
 
 _SUBSYSTEM = uapi.NFNL_SUBSYS_NFTABLES << 8
@@ -192,24 +193,6 @@ class Picture:
     def __init__(self, generation: int, found: dict[tuple[int, str], KernelTable]) -> None:
         self.generation = generation
         self.tables = found
-
-
-def generation(kernel: NetlinkSocket) -> int:
-    """The number that every change to a ruleset of this namespace increments (32 bits, wraps)."""
-    try:
-        bodies = kernel.request(_SUBSYSTEM | uapi.NFT_MSG_GETGEN, uapi.NFPROTO_UNSPEC)
-    except KernelError as error:
-        if error.code in (errno.EINVAL, errno.EOPNOTSUPP):
-            raise HostError(
-                "this kernel has no nf_tables",
-                cure="load the module nf_tables, or use a kernel with CONFIG_NF_TABLES",
-            ) from error
-        raise
-    for body in bodies:
-        found = table(body, _BODY)
-        if uapi.NFTA_GEN_ID in found:
-            return _number(found, uapi.NFTA_GEN_ID)
-    raise ValueError("no generation id in the kernel's answer")
 
 
 def tables(kernel: NetlinkSocket) -> list[KernelTable]:

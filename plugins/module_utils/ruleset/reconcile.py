@@ -18,12 +18,13 @@ from ..errors import HostError
 from ..netlink.namespace import Entered
 from ..netlink.socket import LostRace, NetlinkSocket, Refused
 from ..version import VERSION
-from . import kernel as kernel_state
 from . import memory
+from .generation import generation as generation_of
 
 if TYPE_CHECKING:
     from ..document.model import Table
     from .desired import DesiredTable
+    from .kernel import Picture
     from .steps import Plan
 
 # What compiling and planning need is imported where they begin: where the memory
@@ -194,7 +195,7 @@ def _unchanged(kernel: NetlinkSocket, key: str, digest: str, netns: str | None) 
     remembered = memory.load(key, digest)
     if remembered is None or remembered.engine != VERSION:
         return None
-    generation = kernel_state.generation(kernel)
+    generation = generation_of(kernel)
     if remembered.generation != generation:
         return None
     if remembered.hosts and not _names_mean_the_same(remembered.hosts, netns):
@@ -238,13 +239,15 @@ def _remember(
 def _apply(
     kernel: NetlinkSocket,
     wanted: list[tuple[int, str]],
-    planner: Callable[[kernel_state.Picture], Plan],
+    planner: Callable[[Picture], Plan],
     check: bool,
     progress: Progress,
 ) -> Outcome:
+    from .kernel import read
+
     for attempt in range(1, _ATTEMPTS + 1):
         progress.stage("read")
-        picture = kernel_state.read(kernel, wanted)
+        picture = read(kernel, wanted)
         progress.stage("compare")
         plan = planner(picture)
         if not plan.changed or check:

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from marshal import dumps
+from operator import itemgetter
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import Any, Callable, Optional
 
@@ -24,10 +26,6 @@ from ..nftables.sets import SetContent
 from ..nftables.statements import compile_rule
 from ..nftables.traced import TracedNumber, TracedText
 from .userdata import comment_userdata
-
-_NO_SPANS: tuple[tuple[int, int], ...] = ()
-_NO_OFFSETS: tuple[int, ...] = ()
-_NO_SETS: tuple[SetContent, ...] = ()
 
 #: of these letters an interface name is just a name; any other goes the full way
 _PLAIN_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
@@ -70,35 +68,54 @@ class DesiredRule:
 
 
 class _Template:
-    """Encoded expressions cut at the places of their values.
+    """Encoded expressions cut at the places of their values, with the sets that every such rule brings.
 
-    ``pieces`` has the fixed bytes and, between them, ``order`` names the values:
-    (index of the value, how many of its bytes).
+    ``parts`` has the fixed bytes with a place after each but the last; ``order`` names what
+    stands there: (index of the value, how many of its bytes), None where the values stand as
+    they are, one after the other.
     """
 
-    __slots__ = ("order", "pieces", "state")
+    __slots__ = ("order", "parts", "set_ids", "sets", "state")
 
-    def __init__(self, encoded: bytes, trace: Trace) -> None:
+    def __init__(self, encoded: bytes, trace: Trace, sets: list[SetContent], lengths: list[int]) -> None:
         self.state = tuple(trace.state)
-        self.pieces: list[bytes] = []
-        self.order: list[tuple[int, int]] = []
+        self.sets = tuple(sets)
+        self.set_ids = tuple(trace.set_ids)
+        self.parts: list[bytes] = []
+        order: list[tuple[int, int]] = []
         start = 0
         for offset, slot in sorted(trace.slots):
             assert isinstance(slot.source, int)
-            self.pieces.append(encoded[start:offset])
-            self.order.append((slot.source, len(slot)))
+            self.parts += (encoded[start:offset], b"")
+            order.append((slot.source, len(slot)))
             start = offset + len(slot)
-        self.pieces.append(encoded[start:])
+        self.parts.append(encoded[start:])
+        self.order = None if order == list(enumerate(lengths)) else order
 
     def fill(self, values: list[bytes]) -> bytes:
         """The expressions with these values."""
-        parts = []
-        pieces = self.pieces
-        for number, (source, length) in enumerate(self.order):
-            parts.append(pieces[number])
-            parts.append(values[source][:length])
-        parts.append(pieces[-1])
+        if self.order is not None:
+            values = [values[source][:length] for source, length in self.order]
+        parts = self.parts.copy()
+        parts[1::2] = values
         return b"".join(parts)
+
+
+class _Form:
+    """What rules with the same keys in the same order have in common.
+
+    ``classified`` are the keys whose values a template can take, ``pick`` gets the values
+    of the others but the comment. ``templates`` are by what a rule says apart from its values.
+    """
+
+    __slots__ = ("classified", "comment", "pick", "templates")
+
+    def __init__(self, keys: tuple[Any, ...]) -> None:
+        self.classified = [(key, _CLASSIFIERS[key]) for key in keys if key in _CLASSIFIERS]
+        plain = [key for key in keys if key not in _CLASSIFIERS and key != "comment"]
+        self.pick: Callable[[Any], Any] = itemgetter(*plain) if plain else lambda rule: None
+        self.comment = "comment" in keys
+        self.templates: dict[tuple[Any, ...], _Template | None] = {}
 
 
 def _address(value: Any) -> Classified:
@@ -142,10 +159,9 @@ def _host_u32(value: Any) -> Classified:
 def _interface(value: Any) -> Classified:
     if type(value) is not str or not _PLAIN_NAME.issuperset(value) or value in (".", ".."):
         return None
-    packed = value.encode("utf-8", "surrogateescape")
-    if not 0 < len(packed) < 16:
+    if not 0 < len(value) < 16:
         return None
-    return "name", packed.ljust(16, b"\0")
+    return "name", value.encode().ljust(16, b"\0")
 
 
 _CLASSIFIERS: dict[str, Callable[[Any], Classified]] = {
@@ -158,9 +174,6 @@ _CLASSIFIERS: dict[str, Callable[[Any], Classified]] = {
     "iifname": _interface,
     "oifname": _interface,
 }
-
-
-_COMMENT = object()
 
 
 class RuleCompiler:
@@ -181,31 +194,51 @@ class RuleCompiler:
         self._sets = sets or {}
         self._addresses = addresses or {}
         self._declared = declared or Declared()
-        self._templates: dict[tuple[Any, ...], _Template | None] = {}
-        self._handlers: dict[tuple[str, ...], tuple[Any, ...]] = {}
+        self._forms: dict[tuple[Any, ...], _Form] = {}
 
     def compile(self, rule: Any, index: int) -> list[DesiredRule]:
         """The rules that one rule of the document stands for. Raises DocumentError."""
-        shaped = _shape(rule, self._handlers) if type(rule) is dict else None
-        if shaped is None:
+        if type(rule) is not dict or "expr" in rule:
             return self._compile_fully(rule, index)
-        shape, values = shaped
+        keys = tuple(rule)
+        form = self._forms.get(keys)
+        if form is None:
+            form = self._forms[keys] = _Form(keys)
+        userdata = b""
+        if form.comment:
+            comment = rule["comment"]
+            if type(comment) is not str or len(comment) > 127 or not _PLAIN_COMMENT.issuperset(comment):
+                return self._compile_fully(rule, index)
+            userdata = comment_userdata(comment)
+        values: list[bytes] = []
         try:
-            template = self._templates[shape]
-        except KeyError:
-            template = self._templates[shape] = self._template(rule)
+            # what the rule says apart from its values; the bytes tell True from 1
+            shape = [dumps(form.pick(rule), 2)]
+            for key, classify in form.classified:
+                classified = classify(rule[key])
+                if classified is None:
+                    shape.append(dumps(rule[key], 2))
+                else:
+                    shape.append(classified[0])
+                    values.append(classified[1])
+        except ValueError:
+            return self._compile_fully(rule, index)
+        place = tuple(shape)
+        if place in form.templates:
+            template = form.templates[place]
+        else:
+            template = form.templates[place] = self._template(rule, values)
         if template is None:
             return self._compile_fully(rule, index)
-        comment = rule.get("comment")
         return [
             DesiredRule(
                 template.fill(values),
-                comment_userdata(comment) if comment is not None else b"",
+                userdata,
                 index,
                 0,
                 template.state,
-                _NO_SETS,
-                _NO_OFFSETS,
+                template.sets,
+                template.set_ids,
             )
         ]
 
@@ -246,8 +279,8 @@ class RuleCompiler:
             problem.place = ""
         return error
 
-    def _template(self, rule: dict[str, Any]) -> _Template | None:
-        """A template of the rule's shape; None where it brings sets or becomes several rules."""
+    def _template(self, rule: dict[str, Any], values: list[bytes]) -> _Template | None:
+        """A template of the rule's shape; None where it becomes several rules."""
         marked = {}
         count = 0
         for key, value in rule.items():
@@ -271,54 +304,6 @@ class RuleCompiler:
         trace = Trace()
         encoded = encode_list(compiled.expressions, trace)
         sources = sorted(slot.source for _, slot in trace.slots if isinstance(slot, Slot))  # type: ignore[type-var]
-        if compiled.sets or sources != list(range(count)):
+        if sources != list(range(count)):
             return None
-        return _Template(encoded, trace)
-
-
-def _handler(key: str) -> Any:
-    """How a key's value goes into a shape: a classifier, _COMMENT, or None for what a rule says literally."""
-    return _COMMENT if key == "comment" else _CLASSIFIERS.get(key)
-
-
-def _shape(
-    rule: dict[str, Any], known: dict[tuple[str, ...], tuple[Any, ...]]
-) -> tuple[tuple[Any, ...], list[bytes]] | None:
-    """(what the rule says apart from its values, the values' bytes); None where it cannot be told apart.
-
-    ``known`` remembers the handlers of the keys that rules have. Runs for every rule
-    of a document, so it is written for speed.
-    """
-    names = tuple(rule)
-    handlers = known.get(names)
-    if handlers is None:
-        handlers = known[names] = tuple(_handler(key) for key in names)
-    shape: list[Any] = [names]
-    values: list[bytes] = []
-    for handler, value in zip(handlers, rule.values()):
-        if handler is None:
-            kind = type(value)
-            if kind is str:
-                shape.append(value)
-            elif kind is bool or kind is int:
-                shape.append((kind, value))
-            elif kind is list and all(type(one) is str for one in value):
-                shape.append((kind, *value))
-            else:
-                return None
-        elif handler is _COMMENT:
-            # what lower() has to look at, it shall see
-            if type(value) is not str or len(value) > 127 or not _PLAIN_COMMENT.issuperset(value):
-                return None
-        else:
-            classified = handler(value)
-            if classified is not None:
-                shape.append(classified[0])
-                values.append(classified[1])
-            elif type(value) is str:
-                shape.append((str, value))
-            elif type(value) is list and all(type(one) is str for one in value):
-                shape.append((list, *value))
-            else:
-                return None
-    return tuple(shape), values
+        return _Template(encoded, trace, compiled.sets, [len(value) for value in values])
