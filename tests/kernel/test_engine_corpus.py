@@ -152,7 +152,8 @@ def test_the_engine_puts_into_the_kernel_what_nft_put_there(
             continue
         body = one["rule"]
         key = (body["family"], body["table"], body["chain"])
-        table, expressions = held[(*key, body["handle"])]
+        place = (*key, body["handle"])
+        table, expressions = held[place]
         if refers(expressions) or (body["chain"], json.dumps(body["expr"])) in left_out:
             continue
         tables[key[:2]][body["chain"]]["rules"].append({"expr": body["expr"]})

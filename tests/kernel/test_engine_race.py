@@ -62,9 +62,12 @@ def test_two_writers_of_one_table_keep_each_others_chain(netns: Namespace) -> No
     def part(name: str, mark: int) -> dict[str, Any]:
         return {"tables": [{"name": "t", "chains": [{"name": name, "rules": [{"mark": mark}]}]}]}
 
+    def other_writer() -> None:
+        apply(part("b", 2), netns, partial=True)
+
     apply(part("a", 1), netns, partial=True)
     with watched() as seen:
-        seen.before_commit.append(lambda: apply(part("b", 2), netns, partial=True) and None)
+        seen.before_commit.append(other_writer)
         outcome = apply(part("a", 3), netns, partial=True)
     assert outcome.attempts == 2
     chains = table_of(netns).chains
