@@ -46,7 +46,7 @@ class Slotted(bytes):
     slots: list[tuple[int, Slot]]
 
     @classmethod
-    def of(cls, *parts: bytes) -> bytes:
+    def of(cls, *parts: bytes) -> Slotted:
         """The parts in a row, their slots kept."""
         slots: list[tuple[int, Slot]] = []
         at = 0
