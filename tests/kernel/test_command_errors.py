@@ -86,14 +86,14 @@ def test_a_host_name_that_does_not_resolve(netns: Namespace) -> None:
 
 
 def test_the_rule_that_the_kernel_refuses_is_named(netns: Namespace) -> None:
-    flow = {"flow": {"op": "add", "flowtable": "@missing"}}
-    chain = {"name": "forward", "hook": "forward", "rules": [{"verdict": "accept"}, {"expr": [flow]}]}
+    proxy = {"tproxy": {"port": 1080}}  # nft_tproxy_validate(): on prerouting only
+    chain = {"name": "forward", "hook": "forward", "rules": [{"verdict": "accept"}, {"expr": [proxy]}]}
     document = {"tables": [{"name": "edge", "chains": [chain]}]}
     done = rempart("apply", "-", "--netns", netns.name, input=json.dumps(document))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(
-        "tables[0].chains[0].rules[1]: the kernel refused this rule: No such file or directory; "
-        "found 'flow add @missing'"
+        "tables[0].chains[0].rules[1]: the kernel refused this rule: Operation not supported; "
+        "found 'tproxy to :1080'"
     )
     assert netns.nft_text() == ""
 
