@@ -25,7 +25,7 @@ from rempart.version import VERSION
 
 from .session import EXIT_DONE, EXIT_ERROR, EXIT_INTERRUPTED, OutputLost, Session, complain
 
-SUBCOMMANDS = ("plan", "apply", "check", "show", "validate", "capture", "save", "restore")
+SUBCOMMANDS = ("plan", "apply", "check", "show", "validate", "elements", "capture", "save", "restore")
 
 _DEBUG = "REMPART_DEBUG"
 

@@ -102,7 +102,7 @@ def _untimed(name: str, place: str, found: Any) -> Problem:
 def _listed(value: Any, asked: Asked) -> Any:
     """What was given as a list, or of a map as the mapping that it is."""
     if isinstance(value, str):
-        value = _of_text(value)
+        value = of_text(value)
     mapped = asked.data is not None
     if isinstance(value, dict):
         if not mapped or "key" in value:
@@ -122,8 +122,8 @@ def _listed(value: Any, asked: Asked) -> Any:
     return [_pair(one) for one in value]
 
 
-def _of_text(text: str) -> Any:
-    """One element, several with commas between them, or JSON."""
+def of_text(text: str) -> Any:
+    """One element, several with commas between them, or JSON. Raises DocumentError."""
     text = text.strip()
     if text[:1] in ("[", "{"):
         try:

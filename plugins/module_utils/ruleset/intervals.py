@@ -131,12 +131,14 @@ class Holding:
         return self.merge and not self.timeout and not one.rest
 
     def _joined(self, low: int, high: int) -> Interval:
-        """An interval with those that overlap or touch it, which go."""
-        for one in self.near(low - 1, high + 1):
-            if self._joins(one):
-                low, high = min(low, one.low), max(high, one.high)
+        """An interval with those that overlap or touch it, and those that touch these; they go."""
+        while True:
+            near = [one for one in self.near(low - 1, high + 1) if self._joins(one)]
+            if not near:
+                return Interval(low, high)
+            low, high = min(low, near[0].low), max(high, near[-1].high)
+            for one in near:
                 self._remove(one)
-        return Interval(low, high)
 
     def _insert(self, one: Interval) -> None:
         index = bisect_left(self._lows, one.low)

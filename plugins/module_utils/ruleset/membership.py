@@ -61,6 +61,11 @@ class Membership:
         """Whether there was anything to do."""
         return self.plan.changed
 
+    @property
+    def word(self) -> str:
+        """What it is: "set" or "map"."""
+        return "map" if self.set.flags & MAPS else "set"
+
     def added(self) -> list[str]:
         """The elements that came, in nft syntax."""
         return element_texts(self.set, self.change.add)
@@ -73,7 +78,7 @@ class Membership:
         """Ansible's ``diff``: the elements that changed, before and after."""
         if not self.changed:
             return []
-        header = "%s %s %s %s" % ("map" if self.set.flags & MAPS else "set", *self._names())
+        header = "%s %s %s %s" % (self.word, self.family, self.table, self.set.name)
         sides = ["".join(one + "\n" for one in listed) for listed in (self.removed(), self.added())]
         return [
             {
@@ -83,9 +88,6 @@ class Membership:
                 "after": sides[1],
             }
         ]
-
-    def _names(self) -> tuple[str, str, str]:
-        return self.family, self.table, self.set.name
 
 
 def element_texts(held: KernelSet, payloads: list[bytes]) -> list[str]:

@@ -59,6 +59,14 @@ def find_named(socket: NetlinkSocket, family: str, table_name: str, set_name: st
     return number, held
 
 
+def names(netns: str | None, family: str, table_name: str) -> list[str]:
+    """The sets and maps of a table; of one that is not there none. ``family`` as above."""
+    with NetlinkSocket(netns) as socket:
+        number = FAMILIES[family] if family else _only_family(socket, table_name)
+        found = kernel.sets(socket, number, table_name) if number is not None else {}
+    return [name for name, one in found.items() if not one.flags & uapi.NFT_SET_ANONYMOUS]
+
+
 def _only_family(socket: NetlinkSocket, table_name: str) -> int | None:
     numbers = [one.family for one in kernel.tables(socket) if one.name == table_name]
     if len(numbers) > 1:
