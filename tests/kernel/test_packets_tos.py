@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from rempart.ruleset.describe import kernel_statements
 
 from tests.support.namespaces import Namespace
 from tests.support.packets import udp
 from tests.support.routed import CLIENT, SERVER, Routed, counters, routed, rules
+from tests.support.rulesets import table_of
 from tests.support.traffic import capture, ipv4_checksum_ok, tos, udp_send
 
 
@@ -83,6 +85,18 @@ def test_tos_for_every_byte(hosts: Routed) -> None:
         sent = list(range(start, start + 64))
         for version in (4, 6):
             assert arrived(hosts, version, sent) == [one & 0x5A ^ 0xC3 for one in sent]
+
+
+@pytest.mark.parametrize("family", ["ip", "ip6"])
+@pytest.mark.parametrize("mask", [0x00, 0x01, 0xFF])
+def test_nft_lists_a_change_of_the_byte_and_it_is_read_back(hosts: Routed, family: str, mask: int) -> None:
+    for xor in (0x00, 0x01, 0x10, 0xAA, 0xFF):
+        change = {"and": mask, "xor": xor}
+        rules(hosts.router, {"protocol": "udp", "tos": change}, **MANGLE, family=family)
+        assert len(hosts.router.nft_json("chain", family, "t", "c")) == 2
+        table = table_of(hosts.router, family)
+        (rule,) = table.chains["c"].rules
+        assert kernel_statements(table, rule)[-1] == {"tos": change}
 
 
 @VERSIONS

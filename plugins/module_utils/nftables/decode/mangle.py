@@ -116,8 +116,19 @@ def _changed_bits(base: int, offset: int, bits: int, node: Node) -> tuple[int, i
     return (0, 0) if int.from_bytes(node.flip, "big") & ~replaced else (low, length)
 
 
+def _in_one(node: Node) -> Node:
+    """Two masks in a row as the one that they come to."""
+    if not isinstance(node, Masked) or not isinstance(node.left, Masked):
+        return node
+    first = node.left
+    keep = bytes(one & two for one, two in zip(first.keep, node.keep))
+    flip = bytes(one & two ^ three for one, two, three in zip(first.flip, node.keep, node.flip))
+    return Masked(first.left, keep, flip)
+
+
 def _changed_tos(decoder: Decoder, expression: Any, node: Node) -> dict[str, int] | None:
     """The AND mask and XOR value of a change to the TOS or traffic class byte, as ``tos`` writes it."""
+    node = _in_one(node)
     if not _same_place(node, NETWORK, 0, 16) or expression.base != NETWORK or expression.offset:
         return None
     assert isinstance(node, Masked)

@@ -83,15 +83,26 @@ class Rewrite(Step):
     """Changes some bits of ``length`` bytes at ``offset``: ``(bytes & keep) ^ flip``.
 
     The kernel mends a checksum over pairs of bytes: offset and length must be even then.
+    ``apart`` makes two expressions of ``&`` and ``^``.
     """
 
-    def __init__(self, base: int, offset: int, length: int, keep: int, flip: int, checksum: Checksum) -> None:
+    def __init__(
+        self,
+        base: int,
+        offset: int,
+        length: int,
+        keep: int,
+        flip: int,
+        checksum: Checksum,
+        apart: bool = False,
+    ) -> None:
         self.base = base
         self.offset = offset
         self.length = length
         self.keep = keep
         self.flip = flip
         self.checksum = checksum
+        self.apart = apart
 
     def emit(self, program: Program) -> None:
         """Load, mask, write back."""
@@ -101,7 +112,12 @@ class Rewrite(Step):
                 dreg=wire_register(register), base=self.base, offset=self.offset, len=self.length
             )
         )
-        append_mask(program, register, self.length * 8, "big", self.keep, self.flip)
+        width = self.length * 8
+        if self.apart:
+            append_mask(program, register, width, "big", self.keep, 0)
+            append_mask(program, register, width, "big", (1 << width) - 1, self.flip)
+        else:
+            append_mask(program, register, width, "big", self.keep, self.flip)
         append_write(program, register, self.base, self.offset, self.length, self.checksum)
 
 
@@ -192,4 +208,6 @@ def compile_tos(value: Any, context: Context) -> None:
             "TOS stands at another place in IPv4 than in IPv6",
             cure="match meta nfproto ipv4 or ipv6 before it",
         )
-    context.steps.append(Rewrite(base, 0, 2, keep, flip, checksum))
+    # nft 1.0.6 crashes when it lists one expression that replaces all eight bits.
+    apart = value["and"] == 0 and value["xor"] != 0
+    context.steps.append(Rewrite(base, 0, 2, keep, flip, checksum, apart))
