@@ -330,41 +330,61 @@ def test_exact_leaves_what_is_given_alone(kind: Any, make_netns: MakeNetns) -> N
 def test_random_changes_of_intervals(
     merge: bool, whole: bool, netns: Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Many changes of one set, against a set of numbers; every tenth time a document is applied to it."""
+    """Many changes of one set, against intervals in a list; now and then a document is applied to it."""
     if whole:
         monkeypatch.setattr(membership, "_QUESTIONS", 0)
     declare(netns, "type inet_service; flags interval;%s" % (" auto-merge;" if merge else ""))
     chance = random.Random(7)
-    held: set[int] = set()
+    held: list[range] = []
     refused = 0
-    for turn in range(150):
-        base = chance.choice([0, 30, 65500])
-        low = base + chance.randrange(30)
-        high = min(low + chance.choice([0, 0, 0, 1, 5, 20]), 65535)
+    for turn in range(250):
+        base = chance.choice([0, 12, 65516])
+        low = base + chance.randrange(14)
+        high = min(low + chance.choice([0, 0, 0, 1, 5, 9]), 65535)
         state = chance.choice(["present", "present", "absent"])
-        span = set(range(low, high + 1))
-        expected = held | span if state == "present" else held - span
-        try:
-            done = change(netns, "%d-%d" % (low, high) if low < high else low, state)
-        except DocumentError as error:
-            assert not merge and "overlaps" in str(error)
+        place = (turn, state, low, high)
+        expected = changed(held, range(low, high + 1), state, merge)
+        given = "%d-%d" % (low, high) if low < high else low
+        if expected is None:
             refused += 1
+            with pytest.raises(DocumentError, match="overlaps"):
+                change(netns, given, state)
             continue
-        assert done.changed == (expected != held), (turn, state, low, high)
+        assert change(netns, given, state).changed == (expected != held), place
         held = expected
-        assert numbers(netns) == held, (turn, state, low, high)
-        if merge and not turn % 10 and held:
+        assert ports(netns) == held, place
+        if not turn % 5 and held:
             # nothing is left over that a document would have to clear away
-            elements = ["%d" % one for one in sorted(held)]
-            declared = {"name": "s", "type": "inet_service", "auto_merge": True, "elements": elements}
+            elements = ["%d-%d" % (one[0], one[-1]) if len(one) > 1 else one[0] for one in held]
+            declared = {"name": "s", "type": "inet_service", "flags": ["interval"], "elements": elements}
+            declared["auto_merge"] = merge
             outcome = apply({"tables": [{"name": "t", "sets": [declared]}]}, netns, check=True, full=True)
-            assert outcome.changes() == []
-    assert held and (merge or refused)
+            assert not outcome.changed, place
+    assert held and merge == (refused == 0)
 
 
-def numbers(where: Namespace) -> set[int]:
-    """The ports in the set, as nft lists them."""
-    found: set[int] = set()
+def changed(held: list[range], span: range, state: str, merge: bool) -> list[range] | None:
+    """The intervals after a change, in order; None where it has to be refused."""
+    before = {number for one in held for number in one}
+    if merge:
+        after = before | set(span) if state == "present" else before - set(span)
+        starts = sorted(number for number in after if number - 1 not in after)
+        ends = sorted(number for number in after if number + 1 not in after)
+        return [range(low, high + 1) for low, high in zip(starts, ends)]
+    if state == "present":
+        there = before & set(span)
+        if there:
+            return held if len(there) == len(span) else None
+        return sorted([*held, span], key=min)
+    met = [one for one in held if set(one) & set(span)]
+    if not all(set(one) <= set(span) for one in met):
+        return None
+    return [one for one in held if one not in met]
+
+
+def ports(where: Namespace) -> list[range]:
+    """The intervals of ports in the set, as nft lists them."""
+    found = []
     for one in listed(where):
         if isinstance(one, dict) and "range" in one:
             low, high = one["range"]
@@ -373,14 +393,11 @@ def numbers(where: Namespace) -> set[int]:
             high = low + (1 << (16 - one["prefix"]["len"])) - 1
         else:
             low = high = one
-        span = set(range(low, high + 1))
-        assert not span & found
-        found |= span
-    return found
+        found.append(range(low, high + 1))
+    return sorted(found, key=min)
 
 
-def test_a_port_in_the_set_is_what_packets_meet(make_netns: MakeNetns) -> None:
-    """nft's own question for a key agrees at every edge."""
+def test_nft_finds_what_is_there_and_not_what_went(make_netns: MakeNetns) -> None:
     where = make_netns()
     declare(where, "type ipv4_addr; flags interval; auto-merge\nelements = { 10.0.0.0/24 }")
     change(where, "10.0.0.7", "absent")
@@ -550,6 +567,23 @@ def test_a_lost_race_is_run_again(netns: Namespace) -> None:
         assert change(netns, "10.0.0.1").changed
     assert len(seen.batches) == 2
     assert texts(netns) == {"10.0.0.1-10.0.0.2"}
+
+
+def test_questions_while_another_program_changes_the_set(
+    netns: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare(netns, "type ipv4_addr")
+    ask = membership.kernel.generation
+    calls = []
+
+    def generation_meanwhile(socket: Any) -> int:
+        calls.append(1)
+        if len(calls) == 2:
+            netns.nft("add element inet t s { 10.0.0.1 }")
+        return ask(socket)
+
+    monkeypatch.setattr(membership.kernel, "generation", generation_meanwhile)
+    assert not change(netns, "10.0.0.1", check=True).changed
 
 
 def test_an_element_that_went_by_itself_is_no_error(netns: Namespace) -> None:

@@ -206,7 +206,8 @@ def test_points_and_back(held: list[Interval], with_floor: bool, random: Any) ->
 
 def test_an_end_alone_is_none() -> None:
     start, end = to_points(Interval(3, 5, RUNNING), WIDTH)
-    assert of_points([end, *to_points(Interval(9, 9), WIDTH)], WIDTH).intervals == [Interval(9, 9)]
+    found = of_points([end, *to_points(Interval(9, 9), WIDTH)], WIDTH)
+    assert found.intervals == [Interval(9, 9)] and not found.floor
     assert rest_of(start) == RUNNING
 
 

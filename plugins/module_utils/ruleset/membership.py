@@ -378,22 +378,24 @@ class _Work:
         gone, come = holding.changes()
         self._change.remove += [point for one in gone for point in to_points(one, width)]
         self._change.add += [point for one in come for point in to_points(one, width)]
-        if come:
-            self._mind_the_floor(holding, asked, has_floor)
+        self._mind_the_floor(holding, asked, has_floor)
 
     def _mind_the_floor(self, holding: Holding, asked: IntervalQuestions | None, has_floor: bool) -> None:
         """The end at zero, as nft has it: there unless an interval starts at zero.
 
         The kernel cannot be asked for it, but does not mind being sent it again.
         """
-        width = self._content.key.width
-        first = holding.intervals[0].low if holding.intervals else 0
-        if asked is not None and not first:
+        gone, come = holding.changes()
+        at_zero = any(not one.low for one in (*gone, *come))
+        if not come and not at_zero:
+            return
+        if asked is not None and at_zero:
             raise TooMany
-        low = not first or (asked is not None and asked.starts_at_zero())
+        width = self._content.key.width
+        low = asked.starts_at_zero() if asked is not None else bool(holding.near(0, 0))
         if low and has_floor:
             self._change.remove.append(floor(width))
-        elif not low and not has_floor:
+        elif not low and not has_floor and holding.intervals:
             self._change.add.append(floor(width))
 
     def _given_intervals(self, wanted: list[Any], merge: bool) -> tuple[list[Interval], list[bytes]]:
