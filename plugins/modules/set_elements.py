@@ -58,7 +58,7 @@ options:
         V(192.0.2.1 . 22), or a mapping of C(elem) and any of C(timeout), C(comment), C(counter), C(limit),
         C(quota) and C(ct_count).
       - For a map it is a mapping of keys to values, or a list of mappings of C(key), C(value) and the rest.
-        A text has V(key : value).
+        In a text there is a colon with blanks around it between key and value.
       - With O(state=absent) only keys count, and a map's values may be left out.
       - Host names are not looked up; a set is of addresses.
     type: raw
