@@ -20,11 +20,11 @@ sys.path[0] = str(ROOT)
 
 from rich.console import Console  # noqa: E402
 
-from tests.bench import command, engine, firewalls, machine, playbooks, report, schema  # noqa: E402
+from tests.bench import command, engine, firewalls, machine, playbooks, report, schema, sets  # noqa: E402
 from tests.bench.results import Benchmark, Result  # noqa: E402
 from tests.support.namespaces import sweep  # noqa: E402
 
-FAMILIES = (playbooks, schema, engine, command)
+FAMILIES = (playbooks, schema, engine, command, sets)
 PAGE = ROOT / "docs/benchmarks.md"
 REPETITIONS = 5
 QUICK = 2

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from bisect import bisect_left
 from typing import Any
 
 from ..netlink.attributes import attribute, walk
@@ -76,6 +77,7 @@ def plan_elements(plan: SetPlan, held: list[bytes], wanted: list[bytes], interva
     if old == new:
         return
     if interval:
+        held, wanted = _near_changes(held, wanted, old ^ new)
         gone, come = segments(held), segments(wanted)
         for key in gone.keys() - come.keys():
             plan.remove += gone[key]
@@ -86,6 +88,45 @@ def plan_elements(plan: SetPlan, held: list[bytes], wanted: list[bytes], interva
     arriving = {lasting(payload): payload for payload in new - old}
     plan.remove = [payload for key, payload in leaving.items() if key not in arriving]
     plan.add = [payload for key, payload in arriving.items() if key not in leaving]
+
+
+def _near_changes(
+    held: list[bytes], wanted: list[bytes], different: set[bytes]
+) -> tuple[list[bytes], list[bytes]]:
+    """Both lists of points without the intervals that no differing point touches.
+
+    Whole lists where much differs, or where points do not stand in plain order.
+    """
+    if len(different) * 8 > len(held) + len(wanted):
+        return held, wanted
+    orders = []
+    lists = []
+    for points in (held, wanted):
+        order = [payload[_KEY_HEAD:] for payload in points]
+        if order and order[0] > order[-1]:
+            points, order = points[::-1], order[::-1]
+        if order != sorted(order):
+            return held, wanted
+        lists.append(points)
+        orders.append(order)
+    places = sorted({payload[_KEY_HEAD:] for payload in different})
+    return tuple(_window(points, order, places) for points, order in zip(lists, orders))  # type: ignore[return-value]
+
+
+def _window(points: list[bytes], order: list[bytes], places: list[bytes]) -> list[bytes]:
+    """The whole intervals at and beside the places."""
+    near: set[int] = set()
+    for place in places:
+        at = bisect_left(order, place)
+        # the point before the place and the one behind it, the same ones in both lists
+        there = at < len(order) and order[at] == place
+        first, last = max(at - 1, 0), min(at + there, len(points) - 1)
+        if first and is_end(points[first]):
+            first -= 1
+        if last + 1 < len(points) and not is_end(points[last]):
+            last += 1
+        near.update(range(first, last + 1))
+    return [points[index] for index in sorted(near)]
 
 
 def lasting(payload: bytes) -> bytes:
