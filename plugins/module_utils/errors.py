@@ -10,7 +10,7 @@ through :meth:`RempartError.result` and ``str()``; nothing else formats them.
 
 from __future__ import annotations
 
-from typing import Iterable
+from collections.abc import Iterable
 
 
 class Problem:

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The rempart authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""docs/statements.md says what the engine does with each JSON statement and expression: from its own tables."""
+"""docs/statements.md says what the engine does with each JSON statement: from its own tables."""
 
 from __future__ import annotations
 
@@ -35,14 +35,18 @@ SPDX-License-Identifier: GPL-3.0-or-later
 
 # Statements and expressions
 
-What libnftables-json(5) has, as an `expr` rule takes it, and what becomes of it: its text in nft's syntax, the kernel
-expressions that it compiles to, and whether these decode to the same JSON again. Made from the engine's own tables by
-`tests/unit/test_statement_table.py`, which also checks it. Whether a kernel takes a statement is the kernel's matter:
-one that it lacks compiles all the same, and the kernel's refusal names the rule.
+What libnftables-json(5) has, as an `expr` rule takes it, and what becomes of it: its text in nft's
+syntax, the kernel expressions that it compiles to, and whether these decode to the same JSON again.
+Made from the engine's own tables by `tests/unit/test_statement_table.py`, which also checks it.
+Whether a kernel takes a statement is the kernel's matter: one that it lacks compiles all the same,
+and the kernel's refusal names the rule.
 
-`xt` (an extension of iptables-nft) is shown and never written. `tos` is rempart's own: nft has no statement that
-changes the whole byte and keeps the checksum right.
+`xt` (an extension of iptables-nft) is shown and never written. `tos` is rempart's own: nft has no
+statement that changes the whole byte and keeps the checksum right.
 """
+
+
+COLUMNS = ("| JSON | nft text | kernel expressions | decodes back |", "|---|---|---|---|")
 
 
 def statements_of(example: Any) -> list[dict[str, Any]]:
@@ -76,10 +80,10 @@ def alone(kind: str, example: list[dict[str, Any]]) -> list[list[dict[str, Any]]
 
 def page() -> str:
     """The whole page."""
-    lines = [HEAD, "## Statements\n", "| JSON | nft text | kernel expressions | decodes back |", "|---|---|---|---|"]
+    lines = [HEAD, "## Statements\n", *COLUMNS]
     for kind in STATEMENTS:
         lines.append(row(kind, alone(kind, EXAMPLES["statements"][kind]), FAMILY.get(kind, "inet")))
-    lines += ["\n## Expressions\n", "| JSON | nft text | kernel expressions | decodes back |", "|---|---|---|---|"]
+    lines += ["\n## Expressions\n", *COLUMNS]
     for kind in KINDS:
         lines.append(row(kind, [statements_of(EXAMPLES["expressions"][kind])], "inet"))
     return "\n".join(lines) + "\n"

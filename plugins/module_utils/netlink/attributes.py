@@ -67,9 +67,11 @@ class Codec:
     nest = 0
 
     def pack(self, value: Any) -> bytes:
+        """The payload that stands for ``value``."""
         raise NotImplementedError
 
     def unpack(self, payload: bytes) -> Any:
+        """The value that ``payload`` stands for; ValueError if it stands for none."""
         raise NotImplementedError
 
 

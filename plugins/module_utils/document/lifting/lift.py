@@ -135,9 +135,7 @@ def _match(draft: Draft, value: dict[str, Any]) -> None:
         MATCHES[selector](draft, op, right)
 
 
-def _lowers_to(
-    rule: dict[str, Any], family: str, declared: Declared, statements: Statements
-) -> bool:
+def _lowers_to(rule: dict[str, Any], family: str, declared: Declared, statements: Statements) -> bool:
     try:
         return lower(rule, family, {}, declared) == [[_without_counts(one) for one in statements]]
     except DocumentError:
