@@ -38,8 +38,8 @@ def addresses() -> list[str]:
 
 
 def strangers() -> Iterator[str]:
-    """Addresses that are not among them."""
-    return ("172.16.%d.%d" % (number >> 8, number & 255) for number in range(1, 65_000))
+    """Addresses that are not among them, and do not touch each other."""
+    return ("172.16.%d.%d" % (number >> 7, number << 1 & 255) for number in range(1, 32_000))
 
 
 class SetEngine(Engine):

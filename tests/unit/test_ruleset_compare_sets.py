@@ -74,3 +74,13 @@ def test_near_the_changes_is_enough(merge: bool, touching: bool, backwards: bool
         assert sorted(plan.add) == sorted(one for key in come.keys() - gone.keys() for one in come[key])
         # what is sent makes the one the other
         assert (set(held) - set(plan.remove)) | set(plan.add) == set(wanted)
+
+
+def test_the_end_at_zero_of_an_empty_set_is_no_difference() -> None:
+    """It is all that the kernel keeps when the last interval goes."""
+    floor = points({(5, 6)}, False)[:1]
+    plan = SetPlan("s", "keep", None, None)
+    plan_elements(plan, floor, [], True)
+    assert not plan.changed
+    plan_elements(plan, points({(5, 6)}, False), [], True)
+    assert plan.changed
