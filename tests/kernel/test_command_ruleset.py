@@ -251,7 +251,7 @@ GOLDEN = (
     "+++ table inet edge (document)\n"
     "@@ -5,7 +5,7 @@\n"
     + "".join(golden_line(" ", number, "443 counter") for number in (133, 134, 135))
-    + golden_line("-", 136, "443 counter packets 0 bytes 0")
+    + golden_line("-", 136, "443 counter")
     + golden_line("+", 136, "8443 counter")
     + "".join(golden_line(" ", number, "443 counter") for number in (137, 138, 139))
     + "plan: inet edge, chain input: 1 rule to add; 1 rule to remove\n"

@@ -71,10 +71,12 @@ def kernel_statements(table: KernelTable, rule: KernelRule) -> list[dict[str, An
 
 
 def kernel_rule_text(table: KernelTable, rule: KernelRule) -> str:
-    """A dumped rule in nft syntax."""
-    return render_rule(
-        kernel_statements(table, rule), comment_of(rule.userdata), FAMILY_NAMES.get(table.family, "inet")
-    )
+    """A dumped rule in nft syntax, as a document says it: without what packets counted."""
+    statements = [
+        {"counter": None} if isinstance(one.get("counter"), dict) and "map" not in one["counter"] else one
+        for one in kernel_statements(table, rule)
+    ]
+    return render_rule(statements, comment_of(rule.userdata), FAMILY_NAMES.get(table.family, "inet"))
 
 
 def desired_rule_text(table: DesiredTable, chain: DesiredChain, rule: DesiredRule) -> str:
