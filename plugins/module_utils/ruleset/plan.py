@@ -183,6 +183,9 @@ def _plan_chains(
         wanted = desired.chains.get(name)
         if wanted is not None and ("chain", name) not in again:
             plan.chains.append(compare_chains.plan_chain(chain, wanted, identity, stays))
+        elif wanted is None and chain.flags & uapi.NFT_CHAIN_BINDING:
+            # an inline chain belongs to the rule that jumps to it, and goes with it
+            continue
         elif wanted is not None or name in remove or not desired.partial:
             plan.chains.append(compare_chains.plan_removal(chain))
     for name, wanted in desired.chains.items():
