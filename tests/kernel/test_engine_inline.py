@@ -9,9 +9,7 @@ from tests.support.namespaces import Namespace
 from tests.support.rulesets import apply
 
 DOCUMENT = {
-    "tables": [
-        {"name": "t", "chains": [{"name": "input", "hook": "input", "rules": [{"counter": True}]}]}
-    ]
+    "tables": [{"name": "t", "chains": [{"name": "input", "hook": "input", "rules": [{"counter": True}]}]}]
 }
 INLINE = "add rule inet t input tcp dport 22 jump { ip saddr 10.0.0.1 accept; drop; }\n"
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -48,3 +49,14 @@ def test_a_part_of_a_table_is_always_compared(netns: Namespace) -> None:
     netns.nft("add chain inet t beside\n")
     assert not apply(document(22), netns, partial=True).changed
     assert apply(document(22), netns).changed
+
+
+def test_elements_that_time_out_are_looked_at_every_time(netns: Namespace) -> None:
+    """Their going makes no new generation."""
+    elements = [{"elem": "10.0.0.1", "timeout": "1s"}, {"elem": "10.0.0.2", "timeout": "1h"}]
+    document = {"tables": [{"name": "t", "sets": [{"name": "s", "type": "ipv4_addr", "elements": elements}]}]}
+    assert apply(document, netns).changed
+    assert not apply(document, netns).changed
+    time.sleep(1.2)
+    outcome = apply(document, netns)
+    assert [one["element"] for one in outcome.changes()] == ["10.0.0.1 timeout 1s"]

@@ -147,10 +147,17 @@ def reconcile(
             check,
             progress,
         )
-        if key is not None and (not check or not outcome.changed):
+        if key is not None and (not check or not outcome.changed) and not any(map(_runs_out, desired)):
             known = {**addresses, **{"%s %s" % name: [str(number)] for name, number in numbers.items()}}
             _remember(kernel, key, digest, known, desired, outcome)
         return outcome
+
+
+def _runs_out(table: DesiredTable) -> bool:
+    """Whether elements of the table time out: that changes the ruleset without a new generation."""
+    from ..nftables.uapi import NFT_SET_TIMEOUT
+
+    return any(content.flags & NFT_SET_TIMEOUT and content.elements for content in table.sets.values())
 
 
 def remove(tables: Iterable[tuple[str, str]], netns: str | None = None, check: bool = False) -> Outcome:
