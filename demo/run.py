@@ -72,12 +72,13 @@ def build() -> None:
         run("ip", "-n", name, "link", "set", link, "up")
     run("ip", "-n", ROUTER, "route", "add", "default", "via", SERVER)
     run("ip", "-n", INSIDE, "route", "add", "default", "via", "192.168.1.1")
-    for setting in (
-        "net.ipv4.ip_forward=1",
-        "net.ipv4.conf.all.rp_filter=0",
-        "net.ipv4.conf.ppp0.rp_filter=0",
-    ):
-        inside_of(ROUTER, "sysctl", "-qw", setting)
+    with Entered(ROUTER):
+        for setting, value in (
+            ("ip_forward", "1"),
+            ("conf/all/rp_filter", "0"),
+            ("conf/ppp0/rp_filter", "0"),
+        ):
+            Path("/proc/sys/net/ipv4", setting).write_text(value)
 
 
 def take_away() -> None:
