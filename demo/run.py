@@ -20,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 
 from probes import Listener, LogReader, capture, connect, send_spoofed
+from rempart.netlink.namespace import Entered
 from rich.console import Console
 from rich.panel import Panel
 from rich.syntax import Syntax
