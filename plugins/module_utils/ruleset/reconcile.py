@@ -10,8 +10,10 @@ another program changed the ruleset in between.
 
 from __future__ import annotations
 
+import gc
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Callable
 
 from ..errors import HostError
@@ -128,29 +130,57 @@ def reconcile(
             generation = _unchanged(kernel, key, digest, netns)
             if generation is not None:
                 return Outcome(None, generation, compared=False)
-        from ..document import hosts
-        from ..document.model import load
-        from ..nftables.datatypes import lookups
-        from .desired import compile_tables
-        from .plan import make_plan
+        with _collector_resting():
+            return _compare(kernel, source, netns, key, digest, check, partial, remove_chains, progress)
 
-        tables = load(source.parse(), partial)
-        progress.stage("compile", sum(len(chain.rules) for table in tables for chain in table.chains))
-        addresses = hosts.resolve(hosts.names(tables))
-        with Entered(netns), lookups.recording() as numbers:
-            desired = compile_tables(tables, addresses, partial)
-        wanted = [(table.number, table.name) for table in desired]
-        outcome = _apply(
-            kernel,
-            wanted,
-            lambda picture: make_plan(desired, picture, remove_chains),
-            check,
-            progress,
-        )
-        if key is not None and (not check or not outcome.changed) and not any(map(_runs_out, desired)):
-            known = {**addresses, **{"%s %s" % name: [str(number)] for name, number in numbers.items()}}
-            _remember(kernel, key, digest, known, desired, outcome)
-        return outcome
+
+def _compare(
+    kernel: NetlinkSocket,
+    source: Source,
+    netns: str | None,
+    key: str | None,
+    digest: str,
+    check: bool,
+    partial: bool,
+    remove_chains: Iterable[str],
+    progress: Progress,
+) -> Outcome:
+    """The long way: compile the document, read the kernel's tables, send the difference."""
+    from ..document import hosts
+    from ..document.model import load
+    from ..nftables.datatypes import lookups
+    from .desired import compile_tables
+    from .plan import make_plan
+
+    tables = load(source.parse(), partial)
+    progress.stage("compile", sum(len(chain.rules) for table in tables for chain in table.chains))
+    addresses = hosts.resolve(hosts.names(tables))
+    with Entered(netns), lookups.recording() as numbers:
+        desired = compile_tables(tables, addresses, partial)
+    wanted = [(table.number, table.name) for table in desired]
+    outcome = _apply(
+        kernel,
+        wanted,
+        lambda picture: make_plan(desired, picture, remove_chains),
+        check,
+        progress,
+    )
+    if key is not None and (not check or not outcome.changed) and not any(map(_runs_out, desired)):
+        known = {**addresses, **{"%s %s" % name: [str(number)] for name, number in numbers.items()}}
+        _remember(kernel, key, digest, known, desired, outcome)
+    return outcome
+
+
+@contextmanager
+def _collector_resting() -> Iterator[None]:
+    """Ten thousand rules are a million objects without a cycle: looking for one takes time and finds none."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _runs_out(table: DesiredTable) -> bool:
