@@ -27,6 +27,7 @@ Lookup = Callable[[str], Iterable[str]]
 def names(tables: Iterable[Table]) -> dict[str, str]:
     """Every host name in ``saddr`` and ``daddr``, with the first place where it stands."""
     found: dict[str, str] = {}
+    numeric = _NUMERIC.issuperset
     for table in tables:
         for chain in table.chains:
             for index, rule in enumerate(chain.rules):
@@ -34,7 +35,9 @@ def names(tables: Iterable[Table]) -> dict[str, str]:
                     continue
                 for field in ("saddr", "daddr"):
                     value = rule.get(field)
-                    if value is None or (isinstance(value, str) and _is_literal(value)):
+                    if value is None or (type(value) is str and numeric(value)):
+                        continue
+                    if isinstance(value, str) and _is_literal(value):
                         continue
                     for suffix, name in _names_of(value):
                         found.setdefault(name, "%s.rules[%d].%s%s" % (chain.place, index, field, suffix))
