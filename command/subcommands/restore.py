@@ -17,9 +17,9 @@ from ..table_names import table_name
 from .save import FILE
 
 if TYPE_CHECKING:
-    from rempart.ruleset.capture import Names
     from rempart.ruleset.saved import Decide
     from rempart.ruleset.steps import Plan, TablePlan
+    from rempart.ruleset.table_names import Names
 
 OPTION = "say what shall become of it: --on-clash skip or --on-clash replace"
 

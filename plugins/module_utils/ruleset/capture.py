@@ -12,18 +12,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..document.model import load
-from ..errors import DocumentError, HostError, nearest
+from ..errors import DocumentError
 from ..netlink.socket import NetlinkSocket
 from ..nftables import uapi
 from . import kernel as state
 from .capture_declared import declared, priority
 from .capture_rules import RuleReader
-from .desired import FAMILIES, FAMILY_NAMES, HOOK_NAMES, POLICY_NAMES, compile_tables
+from .desired import FAMILY_NAMES, HOOK_NAMES, POLICY_NAMES, compile_tables
 from .kernel import KernelChain, KernelTable, Picture
+from .table_names import Names, find
 from .userdata import comment_of
-
-Names = tuple[str, str]
-"""A table's family, empty for any, and its name."""
 
 
 class Note:
@@ -77,23 +75,6 @@ def of_picture(picture: Picture, places: list[tuple[int, str]], counts: bool = F
             if body is not None:
                 listed.append(body)
     return Captured({"tables": listed}, notes, picture.generation)
-
-
-def find(kernel: NetlinkSocket, wanted: list[Names]) -> list[tuple[int, str]]:
-    """The tables that these names mean (all, if there are none), in the kernel's order. Raises HostError."""
-    existing = [(one.family, one.name) for one in state.tables(kernel) if one.family in FAMILY_NAMES]
-    if not wanted:
-        return existing
-    found: list[tuple[int, str]] = []
-    for family, name in wanted:
-        matching = [one for one in existing if one[1] == name and FAMILIES.get(family, one[0]) == one[0]]
-        if not matching:
-            known = ["%s:%s" % (FAMILY_NAMES[number], one) for number, one in existing]
-            asked = "%s:%s" % (family, name) if family else name
-            close = nearest(asked, known if family else [one for _, one in existing])
-            raise HostError("no such table", found=asked, allowed=", ".join(known), cure=close)
-        found += [one for one in matching if one not in found]
-    return found
 
 
 def _table(table: KernelTable, counts: bool, notes: list[Note]) -> dict[str, Any] | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import HostError, nearest
 from ..netlink.socket import NetlinkSocket
 from ..nftables import uapi
 from ..nftables.datatypes import BY_NUMBER
@@ -20,8 +19,9 @@ from ..nftables.render import render_rule
 from ..nftables.statements.stateful import OBJECT_TYPES
 from . import kernel as state
 from .describe import kernel_chain_json, kernel_statements
-from .desired import FAMILIES, FAMILY_NAMES, HOOK_NAMES
+from .desired import FAMILY_NAMES, HOOK_NAMES
 from .kernel import KernelChain, KernelObject, KernelSet, KernelTable
+from .table_names import Names, find
 from .userdata import comment_of, number_of
 
 _TABLE_FLAGS = {
@@ -43,9 +43,6 @@ _TYPE_BITS = 6  # bits of nft's type number for each part of a concatenation (TY
 _SET_MERGE = 2  # NFTNL_UDATA_SET_MERGE_ELEMENTS
 _SET_COMMENT = 7  # NFTNL_UDATA_SET_COMMENT
 
-Names = tuple[str, str]
-"""A table's family, empty for any, and its name."""
-
 
 def tables(netns: str | None, wanted: Sequence[Names] = (), zero: bool = False) -> list[dict[str, Any]]:
     """The tables that ``wanted`` names (all, if it names none), as one consistent picture.
@@ -56,7 +53,7 @@ def tables(netns: str | None, wanted: Sequence[Names] = (), zero: bool = False) 
     table that does not exist, KernelError.
     """
     with NetlinkSocket(netns) as kernel:
-        places = _places(kernel, wanted)
+        places = find(kernel, wanted)
         picture = state.read(kernel, places)
         if zero:
             for place in picture.tables:
@@ -68,22 +65,6 @@ def names(netns: str | None) -> list[Names]:
     """Family and name of every table, in the kernel's order."""
     with NetlinkSocket(netns) as kernel:
         return [(FAMILY_NAMES.get(one.family, str(one.family)), one.name) for one in state.tables(kernel)]
-
-
-def _places(kernel: NetlinkSocket, wanted: Sequence[Names]) -> list[tuple[int, str]]:
-    existing = [(one.family, one.name) for one in state.tables(kernel) if one.family in FAMILY_NAMES]
-    if not wanted:
-        return existing
-    found: list[tuple[int, str]] = []
-    for family, name in wanted:
-        matching = [one for one in existing if one[1] == name and FAMILIES.get(family, one[0]) == one[0]]
-        if not matching:
-            known = ["%s:%s" % (FAMILY_NAMES[number], one) for number, one in existing]
-            asked = "%s:%s" % (family, name) if family else name
-            close = nearest(asked, known if family else [one for _, one in existing])
-            raise HostError("no such table", found=asked, allowed=", ".join(known), cure=close)
-        found += [one for one in matching if one not in found]
-    return found
 
 
 def _zero(kernel: NetlinkSocket, table: KernelTable) -> None:

@@ -24,11 +24,12 @@ from ..errors import DocumentError, HostError, Problem, nearest
 from ..netlink.socket import LostRace, NetlinkSocket, Refused
 from ..version import VERSION
 from . import kernel as state
-from .capture import Names, capture
+from .capture import capture
 from .desired import compile_tables
 from .plan import make_plan
 from .refusal import explain
 from .steps import Plan, TablePlan
+from .table_names import Names
 
 FORMAT = 1
 DEFAULT = "/var/lib/rempart/tables.json"

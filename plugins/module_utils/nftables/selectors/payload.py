@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from .. import uapi
-from ..datatypes import TYPES, DataType
+from ..datatypes import DataType
 from ..expressions.loads import Payload as PayloadExpression
 from .base import Selector, append_mask
 from .program import Program, wire_register
@@ -71,8 +71,3 @@ class Payload(Selector):
         self.load_raw(program, register)
         if self.mask is not None:
             append_mask(program, register, self._width, "big", self.mask, 0)
-
-
-def raw(base: int, offset: int, bits: int) -> Payload:
-    """Bytes that no header names."""
-    return Payload(base, offset, bits, TYPES["integer"])
