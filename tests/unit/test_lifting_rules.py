@@ -184,6 +184,11 @@ def test_the_judge_decides() -> None:
     assert lift(statements, "inet", "c", lambda rule: True) == {**seen[0], "comment": "c"}
 
 
+def test_a_mark_set_to_itself_is_flat() -> None:
+    (statements,) = lower({"set": {"mark": {"or": 0}}}, "inet")
+    assert lift(statements, "inet") == {"set": {"mark": {"or": 0}}}
+
+
 @settings(max_examples=200, deadline=None)
 @given(data=st.data(), family=st.sampled_from(sorted(documents.BASES)))
 def test_lifting_says_the_same_of_generated_rules(data: st.DataObject, family: str) -> None:

@@ -41,7 +41,10 @@ def _mangle(draft: Draft, value: Any) -> None:
 
 
 def _mark(name: str, value: Any) -> Any:
-    """A number, the other mark, or the operations on its own: they are nested, the last one outermost."""
+    """A number, the other mark, or the operations on its own: they are nested, the last one outermost.
+
+    A mark set to itself is the operation that changes nothing.
+    """
     own, other, other_left = _MARKS[name]
     if value == other_left:
         return other
@@ -56,7 +59,7 @@ def _mark(name: str, value: Any) -> Any:
             raise NotFlat(name)
         operations[_OPERATORS[symbol]] = parts[1]
         value = parts[0]
-    return dict(reversed(operations.items()))
+    return dict(reversed(operations.items())) or {"or": 0}
 
 
 def _assign(name: str) -> Action:
