@@ -288,7 +288,8 @@ class RuleReader:
         holes: list[tuple[str, Written | None]] = [
             readers[source] if isinstance(source, int) else ("", None) for _, _, source in cuts
         ]
-        return _Form(rule, holes), tuple((start, stop) for start, stop, _ in cuts), made
+        # a copy, since the caller goes on to add its own comment to the rule
+        return _Form(dict(rule), holes), tuple((start, stop) for start, stop, _ in cuts), made
 
 
 def _writable(comment: str) -> bool:
