@@ -10,6 +10,7 @@ firewall does. Everything it makes it takes away again, also when interrupted.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -20,7 +21,10 @@ from pathlib import Path
 from types import FrameType
 
 from probes import Listener, LogReader, capture, connect, send_spoofed
+from rempart.errors import HostError
 from rempart.netlink.namespace import Entered
+from rempart.netlink.socket import NetlinkSocket
+from rempart.ruleset import memory
 from rich.console import Console
 from rich.panel import Panel
 from rich.syntax import Syntax
@@ -83,8 +87,10 @@ def build() -> None:
 
 
 def take_away() -> None:
-    """Remove the namespaces, and with them links, rules and connections."""
+    """Remove the namespaces, with them links, rules and connections, and what rempart remembers of them."""
     for name in (OUTSIDE, ROUTER, INSIDE):
+        with contextlib.suppress(HostError), NetlinkSocket(name) as kernel:
+            memory.forget(memory.key(kernel))
         subprocess.run(["ip", "netns", "delete", name], capture_output=True)
 
 

@@ -14,11 +14,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.support.namespaces import Namespace
+from tests.support.namespaces import Namespace, namespaces
 
 from . import firewalls, interpreter
-from .hosts import hosts, require, run
 from .measure import Side, alternate
+from .programs import require, run
 from .results import Benchmark, Faster, Result, Target
 
 SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSES", "plugins/module_utils", "command")
@@ -78,7 +78,11 @@ class Apply(Benchmark):
     def measure(self, repetitions: int) -> Result:
         """Apply both, each in its namespace, emptied before each run; at the end both hold the same."""
         document = firewalls.document(10_000)
-        with installed() as program, hosts(2) as (ours, theirs), tempfile.TemporaryDirectory() as directory:
+        with (
+            installed() as program,
+            namespaces(2) as (ours, theirs),
+            tempfile.TemporaryDirectory() as directory,
+        ):
             given, text = Path(directory, "firewall.json"), Path(directory, "firewall.nft")
             given.write_bytes(firewalls.as_json(document))
             text.write_text(firewalls.as_text(document))
@@ -104,7 +108,7 @@ class ApplyUnchanged(Benchmark):
 
     def measure(self, repetitions: int) -> Result:
         """Apply what is in force."""
-        with installed() as program, hosts(1) as (host,), tempfile.TemporaryDirectory() as directory:
+        with installed() as program, namespaces(1) as (host,), tempfile.TemporaryDirectory() as directory:
             given = Path(directory, "firewall.json")
             given.write_bytes(firewalls.as_json(firewalls.document(10_000)))
             argv = (program, "apply", "--netns", host.name, str(given))

@@ -16,11 +16,11 @@ from typing import Any
 
 from rempart.ruleset.reconcile import Outcome, Source, reconcile
 
-from tests.support.namespaces import Namespace
+from tests.support.namespaces import Namespace, namespaces
 
 from . import firewalls, interpreter
-from .hosts import hosts, require, run
 from .measure import Side, Times, alternate
+from .programs import require, run
 from .results import Benchmark, Faster, Result
 
 LIST = ("nft", "-j", "list", "ruleset")
@@ -63,7 +63,7 @@ class Unchanged(Engine):
     def here(self, repetitions: int) -> Result:
         """Run both sides on one ruleset."""
         content = firewalls.as_json(firewalls.document(self.rules))
-        with hosts(1) as (host,):
+        with namespaces(1) as (host,):
             reconcile(source(content), host.name)
 
             def ours(_: Any) -> None:
@@ -85,7 +85,7 @@ class Compared(Engine):
     def here(self, repetitions: int) -> Result:
         """Run both sides on one ruleset."""
         content = firewalls.as_json(firewalls.document(10_000))
-        with hosts(1) as (host,):
+        with namespaces(1) as (host,):
             reconcile(source(content), host.name)
 
             def ours(_: Any) -> None:
@@ -112,7 +112,7 @@ class OneChange(Engine):
         """Change the middle rule again and again, in one namespace by each side."""
         original = firewalls.document(10_000)
         numbers = iter(range(1, 10_000))
-        with hosts(2) as (ours, theirs), tempfile.TemporaryDirectory() as directory:
+        with namespaces(2) as (ours, theirs), tempfile.TemporaryDirectory() as directory:
             file = Path(directory, "firewall.nft")
             file.write_text(firewalls.as_text(original, COUNTS))
             run(ours, "nft", "-f", str(file))

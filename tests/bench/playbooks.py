@@ -15,12 +15,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.support.namespaces import Namespace
+from tests.support.namespaces import Namespace, namespaces
 from tests.support.playbooks import HOST_VARS, settings
 
 from . import firewalls
-from .hosts import hosts, require
 from .measure import Times
+from .programs import require
 from .results import Benchmark, Faster, Longer, Result
 
 RULES = 1000
@@ -120,7 +120,7 @@ def runs_of(lines: Iterator[dict[str, Any]]) -> list[Run]:
 @contextlib.contextmanager
 def controller(count: int, rules: int) -> Iterator[tuple[Controller, list[Namespace]]]:
     """So many hosts, and a controller with a firewall of so many rules for them."""
-    with hosts(count) as found, tempfile.TemporaryDirectory(prefix="rempart-bench-") as directory:
+    with namespaces(count) as found, tempfile.TemporaryDirectory(prefix="rempart-bench-") as directory:
         yield Controller(Path(directory), [one.name for one in found], rules), found
 
 

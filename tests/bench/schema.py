@@ -9,8 +9,8 @@ import jsonschema
 from rempart.document import validation
 
 from . import firewalls
-from .hosts import require
 from .measure import Side, alternate
+from .programs import require
 from .results import Benchmark, Result, Target, Under
 
 

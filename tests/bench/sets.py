@@ -19,11 +19,13 @@ from rempart.ruleset.capture import capture
 from rempart.ruleset.membership import change_elements
 from rempart.ruleset.reconcile import reconcile
 
+from tests.support.namespaces import namespaces
+
 from . import firewalls
 from .engine import Engine, source
 from .engine import main as measure_one
-from .hosts import hosts, require, run
 from .measure import Side, Times, alternate
+from .programs import require, run
 from .results import Benchmark, Faster, Result
 
 ELEMENTS = 100_000
@@ -70,7 +72,7 @@ class OneElement(SetEngine):
         properties = "type ipv4_addr; %s" % self.flags
         text = _text(properties, addresses())
         fresh = strangers()
-        with hosts(2) as (ours, theirs):
+        with namespaces(2) as (ours, theirs):
             for host in (ours, theirs):
                 host.nft(text)
 
@@ -106,7 +108,7 @@ class ElementOfDocument(SetEngine):
         """Grow the set by one again and again, in one namespace by each side."""
         fresh = strangers()
         elements = addresses()
-        with hosts(2) as (ours, theirs), tempfile.TemporaryDirectory() as directory:
+        with namespaces(2) as (ours, theirs), tempfile.TemporaryDirectory() as directory:
             file = Path(directory, "set.nft")
             reconcile(source(_document(elements)), ours.name)
 
@@ -155,7 +157,7 @@ class Capture(SetEngine):
     def here(self, repetitions: int) -> Result:
         """Capture and list one ruleset."""
         content = firewalls.as_json(firewalls.document(10_000))
-        with hosts(1) as (host,):
+        with namespaces(1) as (host,):
             reconcile(source(content), host.name)
 
             def ours(_: Any) -> None:

@@ -12,21 +12,30 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ctypes
+import fcntl
 import itertools
 import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
+from rempart.errors import HostError
+from rempart.netlink.socket import NetlinkSocket
+from rempart.ruleset import memory
+
 PREFIX = "rempart-test-"
 DIRECTORY = Path("/run/netns")
 CLONE_NEWNET = 0x40000000  # linux/sched.h
+SIOCGIFFLAGS = 0x8913  # linux/sockios.h
+IFF_RUNNING = 0x40  # linux/if.h
 
 T = TypeVar("T")
 
@@ -66,6 +75,7 @@ class Namespace:
         if self not in _alive:
             return
         _alive.discard(self)
+        self._forget()
         _remove(self.name)
         for child in self._children:
             # Ended above, unless it moved itself into another namespace.
@@ -78,6 +88,11 @@ class Namespace:
                 if stream is not None:
                     with contextlib.suppress(OSError):
                         stream.close()
+
+    def _forget(self) -> None:
+        """Take away what the engine remembers of the namespace."""
+        with contextlib.suppress(HostError), NetlinkSocket(self.name) as kernel:
+            memory.forget(memory.key(kernel))
 
     def argv(self, *argv: str) -> list[str]:
         """The command line that runs ``argv`` in the namespace."""
@@ -177,7 +192,22 @@ def veth(
             commands.append("address add %s dev %s%s" % (address, name, " nodad" if ":" in address else ""))
         commands.append("link set %s up" % name)
         _execute(["ip", "-n", namespace.name, "-batch", "-"], "\n".join(commands) + "\n")
+    for namespace, name in ((a, name_a), (b, name_b)):
+        _wait_until_running(namespace, name)
     return name_a, name_b
+
+
+def _wait_until_running(namespace: Namespace, device: str) -> None:
+    """Wait for the carrier, of which the kernel learns a little later: until then it drops what is sent."""
+    end = time.monotonic() + 5
+    request = struct.pack("16s24x", device.encode())  # struct ifreq
+    with namespace.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        while time.monotonic() < end:
+            (flags,) = struct.unpack_from("=H", fcntl.ioctl(any_socket, SIOCGIFFLAGS, request), 16)
+            if flags & IFF_RUNNING:
+                return
+            time.sleep(0.001)
+    raise AssertionError("%s in %s has no carrier" % (device, namespace.name))
 
 
 @contextlib.contextmanager

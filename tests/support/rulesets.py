@@ -1,14 +1,10 @@
 # SPDX-FileCopyrightText: The rempart authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rulesets of test namespaces: applied by the engine, read back as bytes, watched on their way.
-
-What the engine remembers of a namespace goes when the test process ends.
-"""
+"""Rulesets of test namespaces: applied by the engine, read back as bytes, watched on their way."""
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +16,7 @@ from rempart.netlink.attributes import table as attributes
 from rempart.netlink.socket import NetlinkSocket
 from rempart.nftables import uapi
 from rempart.nftables.render import render_table
-from rempart.ruleset import canonical, kernel, memory
+from rempart.ruleset import canonical, kernel
 from rempart.ruleset.desired import FAMILIES, FAMILY_NAMES, compile_tables, rule_statements
 from rempart.ruleset.kernel import KernelSet, KernelTable
 from rempart.ruleset.reconcile import Outcome, Source, reconcile
@@ -38,15 +34,9 @@ _KINDS = (
 )
 _SETS = _SUBSYSTEM | uapi.NFT_MSG_GETSETELEM
 
-_remembered: set[str] = set()
-
 
 def apply(document: Any, where: Namespace, **options: Any) -> Outcome:
     """Have the engine make the namespace hold the document; ``options`` are those of ``reconcile``."""
-    with NetlinkSocket(where.name) as socket:
-        key = memory.key(socket)
-    if key is not None:
-        _remembered.add(key)
     return reconcile(Source.of_mapping(document), where.name, **options)
 
 
@@ -209,9 +199,3 @@ def watched() -> Iterator[Traffic]:
         NetlinkSocket.request = request  # type: ignore[method-assign]
         NetlinkSocket.pieces = pieces  # type: ignore[method-assign]
         NetlinkSocket.transact = transact  # type: ignore[method-assign]
-
-
-@atexit.register
-def _forget() -> None:
-    for key in _remembered:
-        memory.forget(key)

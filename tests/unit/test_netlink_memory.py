@@ -62,6 +62,18 @@ def test_forgetting_leaves_nothing(directory: str) -> None:
     assert os.listdir(directory) == []
 
 
+def test_of_many_namespaces_the_oldest_are_forgotten(
+    directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "_MOST_FILES", 3)
+    for number in range(5):
+        key = "boot-%d" % number
+        assert memory.save(key, Memory(number, "abc", "1.0"), directory=directory)
+        os.utime(os.path.join(directory, key + ".json"), (number, number))
+        assert memory.save("boot-0", Memory(0, "abc", "1.0"), directory=directory)
+    assert sorted(os.listdir(directory)) == ["boot-0.json", "boot-3.json", "boot-4.json"]
+
+
 def test_without_a_key_there_is_no_memory(directory: str) -> None:
     assert not memory.save(None, Memory(1, "abc", "1.0"), directory=directory)
     assert memory.load(None, "abc", directory) is None

@@ -3,7 +3,8 @@
 
 """What was last applied, so that "nothing changed" is known without reading the ruleset.
 
-One file for each network namespace under /run/rempart, which a reboot empties. It says
+One file for each network namespace under /run/rempart, which a reboot empties, and of
+which the latest are kept: nothing tells that a namespace is gone. It says
 at which generation of the kernel's rulesets which documents were in force. A generation
 that is still the kernel's proves that nobody changed any ruleset since. Whatever is
 wrong with the file (missing, damaged, not root's own) it counts as absent: the price is
@@ -26,6 +27,7 @@ DIRECTORY = "/run/rempart"
 _FORMAT = 1
 _MOST_ENTRIES = 64  # documents remembered for one namespace, the latest ones
 _MOST_BYTES = 16 * 1024 * 1024  # a file beyond this is nothing that was written here
+_MOST_FILES = 1024  # namespaces remembered, the latest ones
 
 
 class Memory:
@@ -166,6 +168,8 @@ def _write(key: str, entries: list[Memory], directory: str) -> bool:
         except FileExistsError:
             if not _private(os.lstat(directory), stat.S_ISDIR):
                 return False
+            if not os.path.lexists(path):
+                _make_room(directory)
         descriptor = os.open(
             partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
         )
@@ -179,3 +183,11 @@ def _write(key: str, entries: list[Memory], directory: str) -> bool:
             return False
         return False
     return True
+
+
+def _make_room(directory: str) -> None:
+    """Take away the oldest files where there are as many as may be."""
+    with os.scandir(directory) as found:
+        files = [(one.stat(follow_symlinks=False).st_mtime, one.path) for one in found]
+    for _, path in sorted(files)[: max(0, len(files) - _MOST_FILES + 1)]:
+        os.unlink(path)

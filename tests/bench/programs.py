@@ -1,35 +1,13 @@
 # SPDX-FileCopyrightText: The rempart authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Namespaces to measure in: programs run there directly, and nothing is remembered of them afterwards."""
+"""Programs run in namespaces directly, and a word about work not done."""
 
 from __future__ import annotations
 
-import contextlib
 import subprocess
-from collections.abc import Iterator
-
-from rempart.netlink.socket import NetlinkSocket
-from rempart.ruleset import memory
 
 from tests.support.namespaces import Namespace
-
-
-@contextlib.contextmanager
-def hosts(count: int) -> Iterator[list[Namespace]]:
-    """So many namespaces; the engine's memory of each goes with it."""
-    with contextlib.ExitStack() as stack:
-        found = []
-        for _ in range(count):
-            found.append(stack.enter_context(Namespace()))
-            stack.callback(forget, found[-1])
-        yield found
-
-
-def forget(namespace: Namespace) -> None:
-    """Remove what the engine remembers of a namespace."""
-    with NetlinkSocket(namespace.name) as kernel:
-        memory.forget(memory.key(kernel))
 
 
 def run(namespace: Namespace, *argv: str) -> None:
