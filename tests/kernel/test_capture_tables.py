@@ -240,7 +240,7 @@ def test_rules_of_one_shape_are_read_as_they_would_be_one_by_one(netns: Namespac
 
 
 def test_a_comment_stays_with_its_rule(netns: Namespace) -> None:
-    lines = ['tcp dport 22 accept comment "first"', "tcp dport 23 accept", 'tcp dport 24 accept comment "third"']
+    lines = ["tcp dport 22 accept comment first", "tcp dport 23 accept", "tcp dport 24 accept comment third"]
     netns.nft("table inet t {\n\tchain c {\n\t\t%s\n\t}\n}" % "\n\t\t".join(lines))
     assert [rule.get("comment") for rule in rules(captured(netns))] == ["first", None, "third"]
 

@@ -62,9 +62,7 @@ def test_forgetting_leaves_nothing(directory: str) -> None:
     assert os.listdir(directory) == []
 
 
-def test_of_many_namespaces_the_oldest_are_forgotten(
-    directory: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_many_namespaces_the_oldest_are_forgotten(directory: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "_MOST_FILES", 3)
     for number in range(5):
         key = "boot-%d" % number
