@@ -10,7 +10,6 @@ one transaction; of a table that is there and differs, somebody has to decide.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import socket
@@ -21,6 +20,7 @@ from typing import Any, Callable
 from ..document import hosts, validation
 from ..document.model import load
 from ..errors import DocumentError, HostError, Problem, nearest
+from ..host import files
 from ..netlink.socket import LostRace, NetlinkSocket, Refused
 from ..version import VERSION
 from . import kernel as state
@@ -129,38 +129,12 @@ def take(kernel: NetlinkSocket, tables: Iterable[Names] = (), counts: bool = Fal
 
 def write(path: str, text: str) -> None:
     """Put the text into a file of root's alone (0600), which is replaced in one step. Raises HostError."""
-    directory = os.path.dirname(os.path.abspath(path))
-    temporary = os.path.join(directory, ".%s.%d" % (os.path.basename(path), os.getpid()))
-    try:
-        if path == DEFAULT:
-            os.makedirs(directory, 0o700, exist_ok=True)
-        handle = os.open(
-            temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
-        )
-    except OSError as error:
-        raise HostError("cannot write the file: %s" % error.strerror, path) from None
-    try:
-        with open(handle, "w", encoding="utf-8", errors="surrogateescape") as opened:
-            os.fchmod(handle, 0o600)
-            opened.write(text)
-            opened.flush()
-            os.fsync(handle)
-        os.replace(temporary, path)
-        _sync(directory)
-    except OSError as error:
-        raise HostError("cannot write the file: %s" % error.strerror, path) from None
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-
-
-def _sync(directory: str) -> None:
-    """Have the new name outlast a power failure."""
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    if path == DEFAULT:
+        try:
+            os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+        except OSError as error:
+            raise HostError("cannot write the file: %s" % error.strerror, path) from None
+    files.write(path, text)
 
 
 def parse(content: str | bytes, name: str = "") -> Saved:

@@ -1,0 +1,243 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The numbers of the connection tracking netlink interface, named as the kernel names them.
+
+Source: linux/netfilter/nfnetlink_conntrack.h up to Linux 6.18, linux/netfilter/nf_conntrack_common.h
+(status, events), linux/netfilter/nf_conntrack_tcp.h and nf_conntrack_sctp.h (states) and
+linux/netfilter/nfnetlink.h (subsystems, event groups). One block is one C enum. An attribute 0
+(``CTA_*_UNSPEC``), padding and the ``*_MAX`` bounds are left out. Attributes are in network order
+unless said otherwise.
+"""
+
+from __future__ import annotations
+
+# linux/netfilter/nfnetlink.h: subsystems, the high byte of a message's type
+NFNL_SUBSYS_CTNETLINK = 1
+NFNL_SUBSYS_CTNETLINK_EXP = 2
+
+# linux/netfilter/nfnetlink_compat.h and nfnetlink.h: multicast groups of events
+NFNLGRP_CONNTRACK_NEW = 1
+NFNLGRP_CONNTRACK_UPDATE = 2
+NFNLGRP_CONNTRACK_DESTROY = 3
+NFNLGRP_CONNTRACK_EXP_NEW = 4
+NFNLGRP_CONNTRACK_EXP_UPDATE = 5
+NFNLGRP_CONNTRACK_EXP_DESTROY = 6
+
+# enum cntl_msg_types
+IPCTNL_MSG_CT_NEW = 0
+IPCTNL_MSG_CT_GET = 1
+IPCTNL_MSG_CT_DELETE = 2
+IPCTNL_MSG_CT_GET_CTRZERO = 3
+IPCTNL_MSG_CT_GET_STATS_CPU = 4
+IPCTNL_MSG_CT_GET_STATS = 5
+IPCTNL_MSG_CT_GET_DYING = 6
+IPCTNL_MSG_CT_GET_UNCONFIRMED = 7
+
+# enum ctnl_exp_msg_types
+IPCTNL_MSG_EXP_NEW = 0
+IPCTNL_MSG_EXP_GET = 1
+IPCTNL_MSG_EXP_DELETE = 2
+IPCTNL_MSG_EXP_GET_STATS_CPU = 3
+
+# enum ctattr_type
+CTA_TUPLE_ORIG = 1
+CTA_TUPLE_REPLY = 2
+CTA_STATUS = 3
+CTA_PROTOINFO = 4
+CTA_HELP = 5
+CTA_NAT_SRC = 6
+CTA_TIMEOUT = 7
+CTA_MARK = 8
+CTA_COUNTERS_ORIG = 9
+CTA_COUNTERS_REPLY = 10
+CTA_USE = 11
+CTA_ID = 12
+CTA_NAT_DST = 13
+CTA_TUPLE_MASTER = 14
+CTA_SEQ_ADJ_ORIG = 15
+CTA_SEQ_ADJ_REPLY = 16
+CTA_SECMARK = 17
+CTA_ZONE = 18
+CTA_SECCTX = 19
+CTA_TIMESTAMP = 20
+CTA_MARK_MASK = 21
+CTA_LABELS = 22
+CTA_LABELS_MASK = 23
+CTA_SYNPROXY = 24
+CTA_FILTER = 25
+CTA_STATUS_MASK = 26
+
+# enum ctattr_tuple
+CTA_TUPLE_IP = 1
+CTA_TUPLE_PROTO = 2
+CTA_TUPLE_ZONE = 3
+
+# enum ctattr_ip
+CTA_IP_V4_SRC = 1
+CTA_IP_V4_DST = 2
+CTA_IP_V6_SRC = 3
+CTA_IP_V6_DST = 4
+
+# enum ctattr_l4proto
+CTA_PROTO_NUM = 1
+CTA_PROTO_SRC_PORT = 2
+CTA_PROTO_DST_PORT = 3
+CTA_PROTO_ICMP_ID = 4
+CTA_PROTO_ICMP_TYPE = 5
+CTA_PROTO_ICMP_CODE = 6
+CTA_PROTO_ICMPV6_ID = 7
+CTA_PROTO_ICMPV6_TYPE = 8
+CTA_PROTO_ICMPV6_CODE = 9
+
+# enum ctattr_protoinfo
+CTA_PROTOINFO_TCP = 1
+CTA_PROTOINFO_DCCP = 2
+CTA_PROTOINFO_SCTP = 3
+
+# enum ctattr_protoinfo_tcp
+CTA_PROTOINFO_TCP_STATE = 1
+CTA_PROTOINFO_TCP_WSCALE_ORIGINAL = 2
+CTA_PROTOINFO_TCP_WSCALE_REPLY = 3
+CTA_PROTOINFO_TCP_FLAGS_ORIGINAL = 4
+CTA_PROTOINFO_TCP_FLAGS_REPLY = 5
+
+# enum ctattr_protoinfo_dccp
+CTA_PROTOINFO_DCCP_STATE = 1
+CTA_PROTOINFO_DCCP_ROLE = 2
+CTA_PROTOINFO_DCCP_HANDSHAKE_SEQ = 3
+
+# enum ctattr_protoinfo_sctp
+CTA_PROTOINFO_SCTP_STATE = 1
+CTA_PROTOINFO_SCTP_VTAG_ORIGINAL = 2
+CTA_PROTOINFO_SCTP_VTAG_REPLY = 3
+
+# enum ctattr_counters
+CTA_COUNTERS_PACKETS = 1
+CTA_COUNTERS_BYTES = 2
+
+# enum ctattr_tstamp
+CTA_TIMESTAMP_START = 1
+CTA_TIMESTAMP_STOP = 2
+
+# enum ctattr_nat
+CTA_NAT_V4_MINIP = 1
+CTA_NAT_V4_MAXIP = 2
+CTA_NAT_PROTO = 3
+CTA_NAT_V6_MINIP = 4
+CTA_NAT_V6_MAXIP = 5
+
+# enum ctattr_protonat
+CTA_PROTONAT_PORT_MIN = 1
+
+# enum ctattr_seqadj
+CTA_SEQADJ_CORRECTION_POS = 1
+CTA_SEQADJ_OFFSET_BEFORE = 2
+CTA_SEQADJ_OFFSET_AFTER = 3
+
+# enum ctattr_natseq
+
+# enum ctattr_synproxy
+CTA_SYNPROXY_ISN = 1
+CTA_SYNPROXY_ITS = 2
+CTA_SYNPROXY_TSOFF = 3
+
+# enum ctattr_expect
+CTA_EXPECT_MASTER = 1
+CTA_EXPECT_TUPLE = 2
+CTA_EXPECT_MASK = 3
+CTA_EXPECT_TIMEOUT = 4
+CTA_EXPECT_ID = 5
+CTA_EXPECT_HELP_NAME = 6
+CTA_EXPECT_ZONE = 7
+CTA_EXPECT_FLAGS = 8
+CTA_EXPECT_CLASS = 9
+CTA_EXPECT_NAT = 10
+CTA_EXPECT_FN = 11
+
+# enum ctattr_expect_nat
+CTA_EXPECT_NAT_DIR = 1
+CTA_EXPECT_NAT_TUPLE = 2
+
+# enum ctattr_help
+CTA_HELP_NAME = 1
+CTA_HELP_INFO = 2
+
+# enum ctattr_secctx
+CTA_SECCTX_NAME = 1
+
+# enum ctattr_stats_cpu
+CTA_STATS_SEARCHED = 1
+CTA_STATS_FOUND = 2
+CTA_STATS_NEW = 3
+CTA_STATS_INVALID = 4
+CTA_STATS_IGNORE = 5
+CTA_STATS_DELETE = 6
+CTA_STATS_DELETE_LIST = 7
+CTA_STATS_INSERT = 8
+CTA_STATS_INSERT_FAILED = 9
+CTA_STATS_DROP = 10
+CTA_STATS_EARLY_DROP = 11
+CTA_STATS_ERROR = 12
+CTA_STATS_SEARCH_RESTART = 13
+CTA_STATS_CLASH_RESOLVE = 14
+CTA_STATS_CHAIN_TOOLONG = 15
+
+# enum ctattr_stats_global
+CTA_STATS_GLOBAL_ENTRIES = 1
+CTA_STATS_GLOBAL_MAX_ENTRIES = 2
+
+# enum ctattr_expect_stats
+CTA_STATS_EXP_NEW = 1
+CTA_STATS_EXP_CREATE = 2
+CTA_STATS_EXP_DELETE = 3
+
+# enum ctattr_filter
+CTA_FILTER_ORIG_FLAGS = 1
+CTA_FILTER_REPLY_FLAGS = 2
+
+# net/netfilter/nf_conntrack_netlink.c: the bits of CTA_FILTER_ORIG_FLAGS and CTA_FILTER_REPLY_FLAGS,
+# each in the byte order of the host
+CTA_FILTER_F_CTA_IP_SRC = 1 << 0
+CTA_FILTER_F_CTA_IP_DST = 1 << 1
+CTA_FILTER_F_CTA_TUPLE_ZONE = 1 << 2
+CTA_FILTER_F_CTA_PROTO_NUM = 1 << 3
+CTA_FILTER_F_CTA_PROTO_SRC_PORT = 1 << 4
+CTA_FILTER_F_CTA_PROTO_DST_PORT = 1 << 5
+CTA_FILTER_F_CTA_PROTO_ICMP_TYPE = 1 << 6
+CTA_FILTER_F_CTA_PROTO_ICMP_CODE = 1 << 7
+CTA_FILTER_F_CTA_PROTO_ICMP_ID = 1 << 8
+CTA_FILTER_F_CTA_PROTO_ICMPV6_TYPE = 1 << 9
+CTA_FILTER_F_CTA_PROTO_ICMPV6_CODE = 1 << 10
+CTA_FILTER_F_CTA_PROTO_ICMPV6_ID = 1 << 11
+
+# enum ip_conntrack_status, the bits of CTA_STATUS
+IPS_EXPECTED = 1 << 0
+IPS_SEEN_REPLY = 1 << 1
+IPS_ASSURED = 1 << 2
+IPS_CONFIRMED = 1 << 3
+IPS_SRC_NAT = 1 << 4
+IPS_DST_NAT = 1 << 5
+IPS_SEQ_ADJUST = 1 << 6
+IPS_SRC_NAT_DONE = 1 << 7
+IPS_DST_NAT_DONE = 1 << 8
+IPS_DYING = 1 << 9
+IPS_FIXED_TIMEOUT = 1 << 10
+IPS_TEMPLATE = 1 << 11
+IPS_UNTRACKED = 1 << 12
+IPS_HELPER = 1 << 13
+IPS_OFFLOAD = 1 << 14
+IPS_HW_OFFLOAD = 1 << 15
+
+# nf_conntrack_common.h: the bits of CTA_EXPECT_FLAGS
+NF_CT_EXPECT_PERMANENT = 0x1
+NF_CT_EXPECT_INACTIVE = 0x2
+NF_CT_EXPECT_USERSPACE = 0x4
+
+# nf_conntrack_tcp.h: the bits of CTA_PROTOINFO_TCP_FLAGS_*
+IP_CT_TCP_FLAG_WINDOW_SCALE = 0x01
+IP_CT_TCP_FLAG_SACK_PERM = 0x02
+IP_CT_TCP_FLAG_CLOSE_INIT = 0x04
+IP_CT_TCP_FLAG_BE_LIBERAL = 0x08
+IP_CT_TCP_FLAG_DATA_UNACKNOWLEDGED = 0x10
+IP_CT_TCP_FLAG_MAXACK_SET = 0x20

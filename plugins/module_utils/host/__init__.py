@@ -1,0 +1,4 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The host outside the network: its files, its kernel modules."""

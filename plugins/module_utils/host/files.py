@@ -1,0 +1,59 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Files of the host, replaced as a whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from ..errors import HostError
+
+
+def write(path: str, text: str, mode: int = 0o600) -> None:
+    """Put the text into a file in one step: a reader sees the old one or the new one, whole.
+
+    ``mode`` are its permissions. Its directory must be there. Raises HostError.
+    """
+    directory = os.path.dirname(os.path.abspath(path))
+    temporary = os.path.join(directory, ".%s.%d" % (os.path.basename(path), os.getpid()))
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        handle = os.open(temporary, flags, 0o600)
+    except OSError as error:
+        raise HostError("cannot write the file: %s" % error.strerror, path) from None
+    try:
+        with open(handle, "w", encoding="utf-8", errors="surrogateescape") as opened:
+            os.fchmod(handle, mode)
+            opened.write(text)
+            opened.flush()
+            os.fsync(handle)
+        os.replace(temporary, path)
+        _sync(directory)
+    except OSError as error:
+        raise HostError("cannot write the file: %s" % error.strerror, path) from None
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+
+
+def remove(path: str) -> bool:
+    """Take a file away; whether it was there. Raises HostError."""
+    try:
+        os.unlink(path)
+        _sync(os.path.dirname(os.path.abspath(path)))
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise HostError("cannot remove the file: %s" % error.strerror, path) from None
+    return True
+
+
+def _sync(directory: str) -> None:
+    """Have a name, or its going, outlast a power failure."""
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
