@@ -154,9 +154,19 @@ def maybe(draw: DrawFn, rule: Rule, key: str, values: SearchStrategy[Any], one_i
 
 @st.composite
 def rules(
-    draw: DrawFn, family: str, kind: str, hook: str, priority: int, targets: list[str], apart: bool = True
+    draw: DrawFn,
+    family: str,
+    kind: str,
+    hook: str,
+    priority: int,
+    targets: list[str],
+    apart: bool = True,
+    inner: bool = False,
 ) -> Rule:
-    """A rule for a chain that packets reach by this hook; ``targets`` are chains to jump to."""
+    """A rule for a chain that packets reach by this hook; ``targets`` are chains to jump to.
+
+    ``inner``: it stands in an inline chain itself.
+    """
     if draw(st.integers(0, 9)) == 9:
         return draw(statements(family))
     rule: Rule = {}
@@ -180,7 +190,8 @@ def rules(
     maybe(draw, rule, "counter", st.just(True), 2)
     maybe(draw, rule, "log", logs(), 8)
     _changes(draw, rule, family, hook, priority, apart)
-    _ending(draw, rule, family, kind, hook, targets)
+    inside = None if inner else rules(family, kind, hook, priority, targets, apart, True)
+    _ending(draw, rule, family, kind, hook, targets, inside)
     if not rule.keys() - {"nfproto"}:
         rule["counter"] = True  # or there would be nothing to say in a table of that family
     if apart:
@@ -344,10 +355,20 @@ toses = st.one_of(
 )
 
 
-def _ending(draw: DrawFn, rule: Rule, family: str, kind: str, hook: str, targets: list[str]) -> None:
+def _ending(
+    draw: DrawFn,
+    rule: Rule,
+    family: str,
+    kind: str,
+    hook: str,
+    targets: list[str],
+    inside: SearchStrategy[Rule] | None,
+) -> None:
     choice = draw(st.integers(0, 9))
     if choice < 4:
         rule["verdict"] = draw(st.sampled_from(["accept", "drop", "return", "continue"]))
+    elif choice == 4 and inside is not None:
+        rule[draw(st.sampled_from(["jump", "goto"]))] = draw(st.lists(inside, min_size=1, max_size=2))
     elif choice < 6 and targets:
         rule[draw(st.sampled_from(["jump", "goto"]))] = draw(st.sampled_from(targets))
     elif choice == 6 and hook in REJECT_HOOKS[family]:

@@ -59,11 +59,15 @@ def handles(where: Namespace, chain: str, family: str = "inet", name: str = "t")
 
 
 def rules_of(table: KernelTable, chain: str) -> list[canonical.Canonical]:
-    """A chain's rules without counts, and with the content of anonymous sets in place of their names."""
+    """A chain's rules without counts, and with the content of sets and chains without names in them."""
+
+    def identity(name: str) -> Any:
+        if name in table.sets:
+            return set_of(table.sets[name])
+        return rules_of(table, name) if table.inline(name) else None
 
     return [
-        canonical.of_kernel(rule.expressions, rule.userdata, lambda name: set_of(table.sets[name]))
-        for rule in table.chains[chain].rules
+        canonical.of_kernel(rule.expressions, rule.userdata, identity) for rule in table.chains[chain].rules
     ]
 
 
@@ -100,8 +104,8 @@ def content(where: Namespace) -> dict[Any, Any]:
 
 def _content(table: KernelTable) -> dict[str, Any]:
     chains = {}
-    for name, chain in table.chains.items():
-        hook = chain.hook
+    for chain in table.named_chains():
+        name, hook = chain.name, chain.hook
         place = hook and (hook.number, hook.priority, tuple(sorted(hook.devices)))
         chains[name] = (place, chain.kind, chain.policy, chain.userdata, rules_of(table, name))
     named = sorted(name for name in table.sets if not name.startswith("__"))

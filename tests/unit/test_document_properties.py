@@ -49,6 +49,8 @@ WORDS = st.one_of(
 
 def values_for(part: dict[str, Any]) -> st.SearchStrategy[Any]:
     """Values that a part of the schema accepts."""
+    if part.get("$ref") == "#/$defs/rule":
+        return st.deferred(lambda: RULES)
     if "$ref" in part:
         return values_for(DEFINITIONS[part["$ref"].rpartition("/")[2]])
     if "anyOf" in part:

@@ -17,6 +17,7 @@ from ..errors import DocumentError, Problem
 from ..nftables.datatypes import address_family
 from .flat.addresses import host_name, well_formed
 from .flat.values import values_of
+from .inline import all_rules
 from .model import Table
 
 _NUMERIC = frozenset("0123456789./-")
@@ -30,9 +31,7 @@ def names(tables: Iterable[Table]) -> dict[str, str]:
     numeric = _NUMERIC.issuperset
     for table in tables:
         for chain in table.chains:
-            for index, rule in enumerate(chain.rules):
-                if not isinstance(rule, dict):
-                    continue
+            for place, rule in all_rules(chain.rules):
                 for field in ("saddr", "daddr"):
                     value = rule.get(field)
                     if value is None or (type(value) is str and numeric(value)):
@@ -40,7 +39,7 @@ def names(tables: Iterable[Table]) -> dict[str, str]:
                     if isinstance(value, str) and _is_literal(value):
                         continue
                     for suffix, name in _names_of(value):
-                        found.setdefault(name, "%s.rules[%d].%s%s" % (chain.place, index, field, suffix))
+                        found.setdefault(name, "%s.%s.%s%s" % (chain.place, place, field, suffix))
     return found
 
 

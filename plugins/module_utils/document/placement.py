@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Problem, nearest
+from .inline import all_rules
 
 if TYPE_CHECKING:
     from .declared import DeclaredSet
@@ -78,7 +79,7 @@ def check_calls(table: Table, problems: list[Problem]) -> Calls:
     for chain in table.chains:
         targets: dict[str, str] = {}
         for place, name in _jumps(chain, maps):
-            if name in targets or not isinstance(name, str):
+            if not isinstance(name, str) or name in targets:
                 continue
             target = chains.get(name)
             if target is None:
@@ -113,19 +114,19 @@ def check_calls(table: Table, problems: list[Problem]) -> Calls:
 def _jumps(chain: Chain, maps: dict[str, DeclaredSet]) -> Iterator[tuple[str, Any]]:
     """Place and target of every jump and goto of a chain; those of a verdict map stand where it is used."""
     isdisjoint = INTERESTING.isdisjoint
-    for index, rule in enumerate(chain.rules):
-        if not isinstance(rule, dict) or isdisjoint(rule):
+    for below, rule in all_rules(chain.rules):
+        if isdisjoint(rule):
             continue
         for key in ("jump", "goto"):
             if key in rule:
-                yield "%s.rules[%d].%s" % (chain.place, index, key), rule[key]
+                yield "%s.%s.%s" % (chain.place, below, key), rule[key]
         if "vmap" in rule:
-            place = "%s.rules[%d].vmap" % (chain.place, index)
+            place = "%s.%s.vmap" % (chain.place, below)
             data = rule["vmap"].get("data") if isinstance(rule["vmap"], dict) else None
             for target in _targets_of_map(data, maps):
                 yield place, target
         if "expr" in rule:
-            place = "%s.rules[%d].expr" % (chain.place, index)
+            place = "%s.%s.expr" % (chain.place, below)
             for target in _targets(rule["expr"], maps):
                 yield place, target
 
@@ -174,12 +175,12 @@ def updates(table: Table) -> dict[str, tuple[str, bool]]:
     found: dict[str, tuple[str, bool]] = {}
     isdisjoint = CHANGING.isdisjoint
     for chain in table.chains:
-        for index, rule in enumerate(chain.rules):
-            if not isinstance(rule, dict) or isdisjoint(rule):
+        for below, rule in all_rules(chain.rules):
+            if isdisjoint(rule):
                 continue
             for place, name, timed in _changed(rule):
                 first = found.get(name)
-                place = "%s.rules[%d].%s" % (chain.place, index, place)
+                place = "%s.%s.%s" % (chain.place, below, place)
                 found[name] = (first[0] if first else place, timed or (first is not None and first[1]))
     return found
 
@@ -260,7 +261,7 @@ def check_statements(table: Table, calls: Calls, problems: list[Problem]) -> Non
     """Note every statement that a chain's hook, type or priority does not allow."""
     reached = None
     for chain in table.chains:
-        for index, key, value in _statements(chain):
+        for below, key, value in _statements(chain):
             if reached is None:
                 reached = _reached(table, calls)
             for base in reached[chain.name]:
@@ -269,17 +270,15 @@ def check_statements(table: Table, calls: Calls, problems: list[Problem]) -> Non
                     message, allowed = problem
                     if base is not chain:
                         message += " (reached from chain %s)" % base.name
-                    place = "%s.rules[%d].%s" % (chain.place, index, key)
+                    place = "%s.%s.%s" % (chain.place, below, key)
                     problems.append(Problem(message, place, value, allowed))
                     break
 
 
-def _statements(chain: Chain) -> Iterator[tuple[int, str, Any]]:
-    """Index, key and value of the rules' statements whose place matters; ``expr`` is looked into."""
+def _statements(chain: Chain) -> Iterator[tuple[str, str, Any]]:
+    """Place, key and value of the rules' statements whose place matters; ``expr`` is looked into."""
     isdisjoint = INTERESTING.isdisjoint
-    for index, rule in enumerate(chain.rules):
-        if not isinstance(rule, dict):
-            continue
+    for index, rule in all_rules(chain.rules):
         if rule.get("verdict") == "reject" and "reject" not in rule:
             yield index, "verdict", "reject"
         if isdisjoint(rule):

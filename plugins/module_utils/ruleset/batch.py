@@ -18,26 +18,39 @@ from .rules import DesiredRule
 from .steps import ChainPlan, FlowtablePlan, Kept, ObjectPlan, Plan, Purpose, SetPlan, TablePlan
 from .userdata import comment_userdata
 
-_SET_ID = struct.Struct(">I")
+_NUMBER = struct.Struct(">I")
 _LEAVING = ("remove", "recreate")
 _ARRIVING = ("create", "recreate")
 
 
+class _Numbers:
+    """The numbers by which a transaction names the sets and chains that have no name yet."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def take(self, count: int = 1) -> int:
+        """The first of so many new ones."""
+        first = self._last + 1
+        self._last += count
+        return first
+
+
 def write(plan: Plan) -> None:
     """Fill in the plan's batch and purposes."""
-    set_id = 0
+    numbers = _Numbers()
     for table in plan.tables:
         if table.changed:
-            set_id = _write_table(plan, table, set_id)
+            _write_table(plan, table, numbers)
 
 
-def _write_table(plan: Plan, table: TablePlan, set_id: int) -> int:
+def _write_table(plan: Plan, table: TablePlan, numbers: _Numbers) -> None:
     number, name = table.number, table.name
     whole = Purpose(table)
     if table.action in _LEAVING:
         plan.add(messages.delete_table(number, name), whole)
         if table.action == "remove":
-            return set_id
+            return
     desired = table.desired
     if table.action in _ARRIVING and desired is not None:
         plan.add(messages.new_table(number, name, desired.flags, desired.userdata, exclusive=True), whole)
@@ -52,11 +65,10 @@ def _write_table(plan: Plan, table: TablePlan, set_id: int) -> int:
     for chain in table.chains:
         _write_chain(plan, table, chain)
     for content in table.sets:
-        set_id = _write_set(plan, table, content, set_id)
+        _write_set(plan, table, content, numbers)
     for chain in table.chains:
         if chain.action != "remove":
-            set_id = _write_arrivals(plan, table, chain, set_id)
-    return set_id
+            _write_arrivals(plan, table, chain, numbers)
 
 
 def _write_departures(plan: Plan, table: TablePlan) -> None:
@@ -138,19 +150,17 @@ def _write_chain(plan: Plan, table: TablePlan, chain: ChainPlan) -> None:
         )
 
 
-def _write_set(plan: Plan, table: TablePlan, one: SetPlan, set_id: int) -> int:
+def _write_set(plan: Plan, table: TablePlan, one: SetPlan, numbers: _Numbers) -> None:
     """A set's properties if it is new, and the elements that come."""
     content = one.desired
     purpose = Purpose(table, one)
     own_id = 0
     if one.action in _ARRIVING and content is not None:
-        set_id += 1
-        own_id = set_id
+        own_id = numbers.take()
         plan.add(_new_set(table, content, own_id, content.size), purpose)
     if one.action != "remove" and one.add:
         for message in messages.new_elements(table.number, table.name, one.name, one.add, own_id):
             plan.add(message, purpose)
-    return set_id
 
 
 def _new_set(table: TablePlan, content: SetContent, set_id: int, size: int) -> bytes:
@@ -175,7 +185,7 @@ def _new_set(table: TablePlan, content: SetContent, set_id: int, size: int) -> b
     )
 
 
-def _write_arrivals(plan: Plan, table: TablePlan, chain: ChainPlan, set_id: int) -> int:
+def _write_arrivals(plan: Plan, table: TablePlan, chain: ChainPlan, numbers: _Numbers) -> None:
     """Rules to come, each before the next rule that stays, or at the end of the chain."""
     following = 0
     places = []
@@ -188,28 +198,32 @@ def _write_arrivals(plan: Plan, table: TablePlan, chain: ChainPlan, set_id: int)
     for entry, before in reversed(places):
         purpose = Purpose(table, chain, entry)
         expressions = entry.expressions
-        if entry.sets:
-            for content in entry.sets:
-                plan.add(
-                    _new_set(table, content, set_id + content.set_id, content.size or len(content.elements)),
-                    purpose,
-                )
-                for message in messages.new_elements(
-                    number, name, content.name, content.elements, set_id + content.set_id
-                ):
-                    plan.add(message, purpose)
-            expressions = _numbered(entry, set_id)
-            set_id += len(entry.sets)
+        if entry.sets or entry.chains:
+            expressions = _write_unnamed(plan, purpose, entry, numbers)
         plan.add(
             messages.new_rule(number, name, chain.name, expressions, entry.userdata, before=before), purpose
         )
-    return set_id
 
 
-def _numbered(rule: DesiredRule, first: int) -> bytes:
-    """The rule's expressions with its sets' numbers in this transaction."""
+def _write_unnamed(plan: Plan, purpose: Purpose, rule: DesiredRule, numbers: _Numbers) -> bytes:
+    """Write what a rule brings along, which must come first; its expressions with the numbers of that."""
+    table = purpose.table
+    number, name = table.number, table.name
     expressions = bytearray(rule.expressions)
-    for offset in rule.set_ids:
-        own = _SET_ID.unpack_from(expressions, offset)[0]
-        _SET_ID.pack_into(expressions, offset, first + own)
+    first_set = numbers.take(len(rule.sets))
+    for content in rule.sets:
+        set_id = first_set + content.set_id - 1
+        plan.add(_new_set(table, content, set_id, content.size or len(content.elements)), purpose)
+        for message in messages.new_elements(number, name, content.name, content.elements, set_id):
+            plan.add(message, purpose)
+    first_chain = numbers.take(len(rule.chains))
+    for chain_id, rules in enumerate(rule.chains, first_chain):
+        plan.add(messages.new_inline_chain(number, name, chain_id), purpose)
+        for one in rules:
+            inner = _write_unnamed(plan, purpose, one, numbers)
+            plan.add(messages.new_rule(number, name, "", inner, one.userdata, chain_id=chain_id), purpose)
+    for offsets, first in ((rule.set_ids, first_set), (rule.chain_ids, first_chain)):
+        for offset in offsets:
+            own = _NUMBER.unpack_from(expressions, offset)[0]
+            _NUMBER.pack_into(expressions, offset, first + own - 1)
     return bytes(expressions)

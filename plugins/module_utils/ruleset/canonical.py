@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The rempart authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rules made comparable: state blanked out, anonymous sets replaced by what they contain.
+"""Rules made comparable: state blanked out, anonymous sets and inline chains replaced by what they contain.
 
 Two rules are the same when their canonical forms are equal. Nothing is decoded
 for rules without state and without sets, which are the same when their bytes are.
@@ -14,7 +14,7 @@ from typing import Any, Callable
 
 from ..netlink.attributes import nested, walk
 from ..nftables import uapi
-from ..nftables.expressions import TABLE, Expression, Opaque, decode_list, encode_list
+from ..nftables.expressions import TABLE, Expression, Opaque, Verdict, decode_list, encode_list
 from ..nftables.expressions.state import Quota
 from .rules import DesiredRule
 
@@ -25,27 +25,31 @@ _STATEFUL = tuple(
     if any(one.state for one in kind.attributes)
 )
 _RARE = tuple(name for name in _STATEFUL if b"counter" not in name)
-_ANONYMOUS = (b"__set", b"__map", b"__objmap")
+_INLINE = "__chain"  # how the kernel names inline chains: nf_tables_addchain() in nf_tables_api.c
+_UNNAMED = (b"__set", b"__map", b"__objmap", _INLINE.encode())
 # A counter as the kernel dumps it and as it is compiled, its two numbers being zero.
 _COUNTER = TABLE["counter"](bytes=0, packets=0).encode()
 _COUNTER_HEAD, _COUNTER_MIDDLE = _COUNTER[:24], _COUNTER[32:36]
 
-#: expressions' bytes and the identities of the anonymous sets in them, and user data
+#: expressions' bytes and the identities of the sets and chains without names in them, and user data
 Canonical = tuple[bytes, tuple[Any, ...], bytes]
 
 
 def of_kernel(expressions: bytes, userdata: bytes, identity: Callable[[str], Any]) -> Canonical:
-    """The canonical form of a dumped rule; ``identity(name)`` is that of an anonymous set of its table."""
-    if any(prefix in expressions for prefix in _ANONYMOUS):
+    """The canonical form of a dumped rule.
+
+    ``identity(name)`` is that of an anonymous set or inline chain of its table, None for a
+    chain that has its name from a person.
+    """
+    if any(prefix in expressions for prefix in _UNNAMED):
         return (*_without_names(expressions, identity), userdata)
     return _blank(expressions), (), userdata
 
 
 def of_desired(rule: DesiredRule) -> Canonical:
     """The canonical form of a compiled rule."""
-    if rule.sets:
-        by_id = {content.set_id: content.identity() for content in rule.sets}
-        return (*_without_names(rule.expressions, None, by_id), rule.userdata)
+    if rule.sets or rule.chains:
+        return (*_without_names(rule.expressions, None, rule), rule.userdata)
     return _blank(rule.expressions), (), rule.userdata
 
 
@@ -78,7 +82,6 @@ def equal(expressions: bytes, userdata: bytes, desired: DesiredRule, identity: C
         return True
     if userdata != desired.userdata:
         return False
-    by_id = {content.set_id: content.identity() for content in desired.sets}
     try:
         ours, theirs = walk(expressions), walk(desired.expressions)
     except ValueError:
@@ -87,7 +90,7 @@ def equal(expressions: bytes, userdata: bytes, desired: DesiredRule, identity: C
         return False
     for (_, one), (_, other) in zip(ours, theirs):
         if one != other and _without_names(nested(1, one), identity) != _without_names(
-            nested(1, other), None, by_id
+            nested(1, other), None, desired
         ):
             return False
     return True
@@ -136,16 +139,24 @@ def zeroed(expression: Expression) -> Expression:
 
 
 def _without_names(
-    expressions: bytes, identity: Callable[[str], Any] | None, by_id: dict[int, Any] | None = None
+    expressions: bytes, identity: Callable[[str], Any] | None, desired: DesiredRule | None = None
 ) -> tuple[bytes, tuple[Any, ...]]:
     found = []
     decoded = decode_list(expressions)
+    by_id = {content.set_id: content.identity() for content in desired.sets} if desired is not None else None
     for expression in decoded:
         zeroed(expression)
         name = expression.__dict__.get("set")
         set_id = expression.__dict__.get("set_id")
         if set_id is not None:
             expression.set_id = None
+        verdict = expression.__dict__.get("data")
+        if isinstance(verdict, Verdict):
+            content = _inline(verdict, identity, desired)
+            if content is not None:
+                found.append(content)
+                expression.data = Verdict(verdict.name, "__%d" % len(found))
+            continue
         if not isinstance(name, str) or not name.startswith("__"):
             continue
         if by_id is not None:
@@ -155,6 +166,20 @@ def _without_names(
         expression.set = "__%d" % len(found)
         expression.set_id = None
     return encode_list(decoded), tuple(found)
+
+
+def _inline(verdict: Verdict, identity: Callable[[str], Any] | None, desired: DesiredRule | None) -> Any:
+    """The identity of the inline chain that a verdict leads to; None where it leads to none."""
+    if verdict.chain_id is not None:
+        return tuple(of_desired(one) for one in desired.chains[verdict.chain_id - 1]) if desired else None
+    if verdict.chain is not None and verdict.chain.startswith(_INLINE) and identity is not None:
+        return identity(verdict.chain)
+    return None
+
+
+def kernel_chain_identity(chain: Any, identity: Callable[[str], Any]) -> tuple[Any, ...]:
+    """The identity of a dumped inline chain; ``identity`` as of :func:`of_kernel`."""
+    return tuple(of_kernel(rule.expressions, rule.userdata, identity) for rule in chain.rules)
 
 
 def kernel_set_identity(content: Any) -> tuple[Any, ...]:

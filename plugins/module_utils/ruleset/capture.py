@@ -95,7 +95,7 @@ def _table(table: KernelTable, counts: bool, notes: list[Note]) -> dict[str, Any
     body.update(more)
     for message in unsaid:
         note(message)
-    chains = [_chain(chain, family) for chain in table.chains.values()]
+    chains = [_chain(chain, family) for chain in table.named_chains()]
     body["chains"] = chains
     try:
         desired = compile_tables(load({"tables": [body]}))[0]
@@ -104,7 +104,7 @@ def _table(table: KernelTable, counts: bool, notes: list[Note]) -> dict[str, Any
         return None
     reader = RuleReader(table, desired, counts)
     read = reader.read
-    for chain, written in zip(table.chains.values(), chains):
+    for chain, written in zip(table.named_chains(), chains):
         if chain.rules:
             written["rules"] = [read(rule) for rule in chain.rules]
     if reader.carried:

@@ -21,6 +21,7 @@ from ..document.flat import lower
 from ..document.flat.interfaces import name_of
 from ..document.flat.lowering import COMMENT_LENGTH
 from ..document.flat.values import text
+from ..document.inline import rules_in
 from ..document.lifting import lift
 from ..errors import DocumentError
 from ..nftables.decode import decode_rule
@@ -29,13 +30,13 @@ from ..nftables.statements import compile_rule
 from ..nftables.statements.raw import raw_statement
 from ..nftables.traced import TracedNumber, TracedText
 from . import canonical
-from .compare_chains import set_identities
-from .describe import set_view
+from .compare_chains import identities
+from .describe import inline_view, set_view
 from .desired import DesiredTable
 from .kernel import KernelRule, KernelTable
 from .userdata import comment_of, comment_userdata
 
-_ANONYMOUS = (b"__set", b"__map", b"__objmap")
+_UNNAMED = (b"__set", b"__map", b"__objmap", b"__chain")
 _UNDECODED = ("unknown", "xt")
 
 Rule = dict[str, Any]
@@ -178,10 +179,12 @@ class RuleReader:
         self.spoilt = 0
         self._family = desired.family
         self._compiler = desired.compiler
+        self._declared = desired.source.declared()
         self._sets = desired.sets
         self._counts = counts
         self._view = set_view(table)
-        self._identity = set_identities(table)
+        self._identity = identities(table)
+        self._inline = inline_view(table)
         self._layouts: dict[int, dict[tuple[tuple[int, int], ...], _Layout]] = {}
 
     def read(self, rule: KernelRule) -> Rule:
@@ -214,17 +217,19 @@ class RuleReader:
             for one in expressions:
                 canonical.zeroed(one)
         for written_out in (False, True):
-            statements = decode_rule(expressions, self._family, self._view, written_out)
-            if any(name in one for one in statements for name in _UNDECODED):
+            statements = decode_rule(expressions, self._family, self._view, written_out, self._inline)
+            if _undecoded(statements):
                 break
-            rule = lift(statements, self._family, None, lambda rule: self._same(rule, encoded))
+            rule = lift(
+                statements, self._family, None, lambda rule: self._same(rule, encoded), self._declared
+            )
             if "expr" not in rule:
                 self._remember(rule, encoded)
                 return rule
             if self._same(rule, encoded):
                 return rule
         self.carried += 1
-        self.stranded += any(prefix in encoded for prefix in _ANONYMOUS)
+        self.stranded += any(prefix in encoded for prefix in _UNNAMED)
         return {"expr": [raw_statement(encode_list(expressions))]}
 
     def _same(self, rule: Rule, encoded: bytes) -> bool:
@@ -242,7 +247,7 @@ class RuleReader:
 
     def _remember(self, rule: Rule, encoded: bytes) -> None:
         """Note the form of a rule that is all bytes and values."""
-        if any(prefix in encoded for prefix in _ANONYMOUS):
+        if any(prefix in encoded for prefix in _UNNAMED):
             return
         found = self._form(rule)
         if found is None:
@@ -290,6 +295,13 @@ class RuleReader:
         ]
         # a copy, since the caller goes on to add its own comment to the rule
         return _Form(dict(rule), holes), tuple((start, stop) for start, stop, _ in cuts), made
+
+
+def _undecoded(statements: list[dict[str, Any]]) -> bool:
+    """Whether one of them, or of a rule inside them, stands for an expression that has no statement."""
+    return any(name in one for one in statements for name in _UNDECODED) or any(
+        _undecoded(inner["expr"]) for _, inner in rules_in({"expr": statements})
+    )
 
 
 def _writable(comment: str) -> bool:

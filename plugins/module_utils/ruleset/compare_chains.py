@@ -19,14 +19,23 @@ from .rules import DesiredRule
 from .steps import ChainPlan, Kept
 
 
-def set_identities(table: KernelTable) -> Callable[[str], Any]:
-    """A function from an anonymous set's name to what makes it the same as another."""
+def identities(table: KernelTable) -> Callable[[str], Any]:
+    """A function from the name of an anonymous set or inline chain to what makes it the same as another.
+
+    Of a chain that is no inline one it is None.
+    """
     known: dict[str, Any] = {}
 
     def identity(name: str) -> Any:
         if name not in known:
             found = table.sets.get(name)
-            known[name] = name if found is None else canonical.kernel_set_identity(found)
+            if found is not None:
+                known[name] = canonical.kernel_set_identity(found)
+            elif name in table.chains:
+                chain = table.inline(name)
+                known[name] = None if chain is None else canonical.kernel_chain_identity(chain, identity)
+            else:
+                known[name] = name
         return known[name]
 
     return identity

@@ -66,17 +66,46 @@ def set_view(table: KernelTable) -> Callable[[str], SetView | None]:
 
 
 def kernel_statements(table: KernelTable, rule: KernelRule) -> list[dict[str, Any]]:
-    """A dumped rule as libnftables JSON statements."""
-    return decode_rule(decode_list(rule.expressions), FAMILY_NAMES.get(table.family, "inet"), set_view(table))
+    """A dumped rule as libnftables JSON statements, those of its inline chains included."""
+    family = FAMILY_NAMES.get(table.family, "inet")
+    return decode_rule(decode_list(rule.expressions), family, set_view(table), chains=inline_view(table))
+
+
+def inline_view(table: KernelTable) -> Callable[[str], list[dict[str, Any]] | None]:
+    """A function that finds the rules of a table's inline chains for the decoder."""
+
+    def find(name: str) -> list[dict[str, Any]] | None:
+        chain = table.inline(name)
+        if chain is None:
+            return None
+        rules: list[dict[str, Any]] = []
+        for rule in chain.rules:
+            rules.append({"expr": kernel_statements(table, rule)})
+            comment = comment_of(rule.userdata)
+            if comment is not None:
+                rules[-1]["comment"] = comment
+        return rules
+
+    return find
 
 
 def kernel_rule_text(table: KernelTable, rule: KernelRule) -> str:
     """A dumped rule in nft syntax, as a document says it: without what packets counted."""
-    statements = [
-        {"counter": None} if isinstance(one.get("counter"), dict) and "map" not in one["counter"] else one
-        for one in kernel_statements(table, rule)
-    ]
+    statements = _without_counts(kernel_statements(table, rule))
     return render_rule(statements, comment_of(rule.userdata), FAMILY_NAMES.get(table.family, "inet"))
+
+
+def _without_counts(statements: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    found = []
+    for one in statements:
+        ((name, body),) = one.items()
+        if name == "counter" and isinstance(body, dict) and "map" not in body:
+            one = {"counter": None}
+        elif name in ("jump", "goto") and "rules" in body:
+            rules = [{**rule, "expr": _without_counts(rule["expr"])} for rule in body["rules"]]
+            one = {name: {"rules": rules}}
+        found.append(one)
+    return found
 
 
 def desired_rule_text(table: DesiredTable, chain: DesiredChain, rule: DesiredRule) -> str:

@@ -87,7 +87,7 @@ def _table(table: KernelTable) -> dict[str, Any]:
     shown: dict[str, Any] = {"family": family, "name": table.name, "handle": table.handle}
     _add(shown, "flags", _flags(table.flags, _TABLE_FLAGS))
     _add(shown, "comment", comment_of(table.userdata))
-    shown["chains"] = [_chain(table, chain, family) for chain in table.chains.values()]
+    shown["chains"] = [_chain(table, chain, family) for chain in table.named_chains()]
     named = [one for one in table.sets.values() if not one.flags & uapi.NFT_SET_ANONYMOUS]
     shown["sets"] = [_set(one) for one in named if not _is_map(one)]
     shown["maps"] = [_set(one) for one in named if _is_map(one)]

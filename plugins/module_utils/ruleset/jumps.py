@@ -55,18 +55,25 @@ def refuse_removal(family: str, table: str, chain: str, netns: str | None = None
 def rules_to(table: KernelTable, chain: str) -> list[tuple[str, int, str]]:
     """The rules with a jump or goto to a chain, as (their chain, handle, nft text).
 
-    Only rules that hold the name's bytes, themselves or in a set of theirs, are decoded.
+    Only rules that hold the name's bytes, themselves or in a set or inline chain of theirs,
+    are decoded.
     """
     needle = _bytes(chain)
-    sets = [
+    needles = [needle]
+    needles += [
         _bytes(one.name)
         for one in table.sets.values()
         if one.flags & uapi.NFT_SET_ANONYMOUS and any(needle in element for element in one.elements or ())
     ]
+    needles += [
+        _bytes(one.name)
+        for one in table.chains.values()
+        if table.inline(one.name) and any(word in rule.expressions for rule in one.rules for word in needles)
+    ]
     found = []
-    for source in table.chains.values():
+    for source in table.named_chains():
         for rule in source.rules:
-            if not any(one in rule.expressions for one in (needle, *sets)):
+            if not any(one in rule.expressions for one in needles):
                 continue
             if chain in _targets(kernel_statements(table, rule)):
                 found.append((source.name, rule.handle, kernel_rule_text(table, rule)))

@@ -184,6 +184,15 @@ class KernelTable:
         self.objects: dict[tuple[int, str], KernelObject] = {}
         self.flowtables: dict[str, KernelFlowtable] = {}
 
+    def inline(self, name: str) -> KernelChain | None:
+        """The chain of that name if it is an inline one, which belongs to the rule that leads to it."""
+        found = self.chains.get(name)
+        return found if found is not None and found.flags & uapi.NFT_CHAIN_BINDING else None
+
+    def named_chains(self) -> list[KernelChain]:
+        """The chains without the inline ones."""
+        return [one for one in self.chains.values() if not one.flags & uapi.NFT_CHAIN_BINDING]
+
 
 class Picture:
     """Some tables as they were at one generation; a table that does not exist is not in it."""

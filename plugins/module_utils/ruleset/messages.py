@@ -102,6 +102,21 @@ def new_chain(
     return _message(uapi.NFT_MSG_NEWCHAIN, _CREATE | (NLM_F_EXCL if exclusive else 0), family, *parts)
 
 
+def new_inline_chain(family: int, table: str, chain_id: int) -> bytes:
+    """Make a chain without a name, for one rule of this transaction, which leads to it by ``chain_id``.
+
+    NFT_CHAIN_BINDING, Linux 5.9: it goes with that rule.
+    """
+    return _message(
+        uapi.NFT_MSG_NEWCHAIN,
+        _CREATE,
+        family,
+        _text(uapi.NFTA_CHAIN_TABLE, table),
+        attribute(uapi.NFTA_CHAIN_FLAGS, BE32.pack(uapi.NFT_CHAIN_BINDING)),
+        attribute(uapi.NFTA_CHAIN_ID, BE32.pack(chain_id)),
+    )
+
+
 def delete_chain(family: int, table: str, name: str, handle: int = 0) -> bytes:
     """Remove a chain, by name or, where given, by handle; EBUSY while something jumps to it."""
     which = _number64(uapi.NFTA_CHAIN_HANDLE, handle) if handle else _text(uapi.NFTA_CHAIN_NAME, name)
@@ -120,13 +135,14 @@ def new_rule(
     replace: int = 0,
     rule_id: int = 0,
     after_id: int = 0,
+    chain_id: int = 0,
 ) -> bytes:
     """Make a rule, at the chain's end unless told otherwise.
 
     ``expressions`` is the payload of NFTA_RULE_EXPRESSIONS as the kernel dumps it. ``after``, ``before`` and
     ``replace`` are the handle of the rule to follow, to precede, or to take the place
     of; ``first`` puts it at the chain's head; ``rule_id`` names the new rule within the
-    transaction, for a later one's ``after_id``.
+    transaction, for a later one's ``after_id``; ``chain_id`` is an inline chain of it, instead of ``chain``.
     """
     expressions = sendable(expressions)
     if len(expressions) > MOST_BYTES:
@@ -136,7 +152,10 @@ def new_rule(
             allowed="%d bytes" % MOST_BYTES,
         )
     flags = _CREATE | NLM_F_APPEND
-    head = _rule_head(family, table, chain)
+    if chain_id:
+        head = _text(uapi.NFTA_RULE_TABLE, table) + attribute(uapi.NFTA_RULE_CHAIN_ID, BE32.pack(chain_id))
+    else:
+        head = _rule_head(family, table, chain)
     tail = b""
     if replace:
         flags = NLM_F_REQUEST | NLM_F_REPLACE

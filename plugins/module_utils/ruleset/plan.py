@@ -40,7 +40,7 @@ def plan_removal(tables: Iterable[tuple[str, int, str]], picture: Picture) -> Pl
         table.action = "none"
         if table.kernel is not None:
             table.action = "remove"
-            table.chains = [compare_chains.plan_removal(chain) for chain in table.kernel.chains.values()]
+            table.chains = [compare_chains.plan_removal(chain) for chain in table.kernel.named_chains()]
         plans.append(table)
     plan = Plan(plans, picture.generation)
     write(plan)
@@ -72,7 +72,7 @@ def _plan_again(desired: DesiredTable, kernel: KernelTable) -> TablePlan:
     """The table removed and made anew."""
     plan = TablePlan(desired.family, desired.number, desired.name, kernel, desired)
     plan.action = "recreate"
-    plan.chains = [compare_chains.plan_removal(chain) for chain in kernel.chains.values()]
+    plan.chains = [compare_chains.plan_removal(chain) for chain in kernel.named_chains()]
     _plan_all_new(plan, desired)
     return plan
 
@@ -115,6 +115,11 @@ def _made_again(desired: DesiredTable, kernel: KernelTable) -> set[Reference]:
         for name, held in kernel.sets.items():
             if again.intersection(references.of_elements(held.elements or (), held.object_type)):
                 again.add(("set", name))
+        for inline in kernel.chains.values():
+            if kernel.inline(inline.name) and any(
+                again.intersection(references.of_rule(rule.expressions)) for rule in inline.rules
+            ):
+                again.add(("chain", inline.name))
     return again
 
 
@@ -177,17 +182,15 @@ def _plan_chains(
     again: set[Reference],
     remove: frozenset[str],
 ) -> None:
-    identity = compare_chains.set_identities(kernel)
+    identity = compare_chains.identities(kernel)
     stays = _keepable(again)
-    for name, chain in kernel.chains.items():
+    for held in kernel.named_chains():
+        name = held.name
         wanted = desired.chains.get(name)
         if wanted is not None and ("chain", name) not in again:
-            plan.chains.append(compare_chains.plan_chain(chain, wanted, identity, stays))
-        elif wanted is None and chain.flags & uapi.NFT_CHAIN_BINDING:
-            # an inline chain belongs to the rule that jumps to it, and goes with it
-            continue
+            plan.chains.append(compare_chains.plan_chain(held, wanted, identity, stays))
         elif wanted is not None or name in remove or not desired.partial:
-            plan.chains.append(compare_chains.plan_removal(chain))
+            plan.chains.append(compare_chains.plan_removal(held))
     for name, wanted in desired.chains.items():
         if name not in kernel.chains or ("chain", name) in again:
             plan.chains.append(compare_chains.plan_creation(wanted))

@@ -23,7 +23,7 @@ from ..document.flat import lower
 from ..errors import DocumentError
 from ..nftables.expressions import Slot, Trace, encode_list
 from ..nftables.sets import SetContent
-from ..nftables.statements import compile_rule
+from ..nftables.statements import CompiledStatements, compile_rule
 from ..nftables.traced import TracedNumber, TracedText
 from .userdata import comment_userdata
 
@@ -42,11 +42,22 @@ class DesiredRule:
 
     ``expressions`` is the payload of NFTA_RULE_EXPRESSIONS, ``state`` the spans in
     it that packets change, ``set_ids`` the offsets of the numbers (1, 2, …) that
-    stand for ``sets``; ``index`` is the rule of the chain in the document, ``part``
-    which of the rules that it stands for.
+    stand for ``sets``, ``chain_ids`` those for ``chains``, which are lists of rules;
+    ``index`` is the rule of the chain in the document, ``part`` which of the rules
+    that it stands for.
     """
 
-    __slots__ = ("expressions", "index", "part", "set_ids", "sets", "state", "userdata")
+    __slots__ = (
+        "chain_ids",
+        "chains",
+        "expressions",
+        "index",
+        "part",
+        "set_ids",
+        "sets",
+        "state",
+        "userdata",
+    )
 
     def __init__(
         self,
@@ -57,7 +68,11 @@ class DesiredRule:
         state: tuple[tuple[int, int], ...],
         sets: tuple[SetContent, ...],
         set_ids: tuple[int, ...],
+        chains: tuple[list[DesiredRule], ...] = (),
+        chain_ids: tuple[int, ...] = (),
     ) -> None:
+        self.chains = chains
+        self.chain_ids = chain_ids
         self.expressions = expressions
         self.userdata = userdata
         self.index = index
@@ -176,6 +191,22 @@ _CLASSIFIERS: dict[str, Callable[[Any], Classified]] = {
 }
 
 
+def _desired(compiled: CompiledStatements, comment: str | None, index: int, part: int) -> DesiredRule:
+    trace = Trace()
+    encoded = encode_list(compiled.expressions, trace)
+    return DesiredRule(
+        encoded,
+        comment_userdata(comment) if comment is not None else b"",
+        index,
+        part,
+        tuple(trace.state),
+        tuple(compiled.sets),
+        tuple(trace.set_ids),
+        tuple([_desired(one, text, index, part) for one, text in chain.rules] for chain in compiled.chains),
+        tuple(trace.chain_ids),
+    )
+
+
 class RuleCompiler:
     """Compiles the rules of one table.
 
@@ -254,19 +285,7 @@ class RuleCompiler:
                 compiled = compile_rule(statements, self._family, self._sets)
             except DocumentError as error:
                 raise self._blame(error, rule, statements) from None
-            trace = Trace()
-            encoded = encode_list(compiled.expressions, trace)
-            made.append(
-                DesiredRule(
-                    encoded,
-                    comment_userdata(comment) if comment is not None else b"",
-                    index,
-                    part,
-                    tuple(trace.state),
-                    tuple(compiled.sets),
-                    tuple(trace.set_ids),
-                )
-            )
+            made.append(_desired(compiled, comment, index, part))
         return made
 
     def _blame(self, error: DocumentError, rule: Any, statements: list[dict[str, Any]]) -> DocumentError:
@@ -300,6 +319,8 @@ class RuleCompiler:
                 return None
             compiled = compile_rule(rows[0], self._family, self._sets)
         except DocumentError:
+            return None
+        if compiled.chains:
             return None
         trace = Trace()
         encoded = encode_list(compiled.expressions, trace)

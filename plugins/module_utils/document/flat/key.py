@@ -104,13 +104,31 @@ class Draft:
     ``bound``    whether the rule's own values or its table leave only one network
     ``first``    the first of the rule's keys that is a statement and no match, if there is one
     ``memo``     what a key found out for one alternative and wants for the next
+    ``inner``    lowers a rule inside this one; None where this one is inside another itself
     """
 
-    __slots__ = ("addresses", "bound", "declared", "family", "first", "memo", "network", "protocol", "rule")
+    __slots__ = (
+        "addresses",
+        "bound",
+        "declared",
+        "family",
+        "first",
+        "inner",
+        "memo",
+        "network",
+        "protocol",
+        "rule",
+    )
 
     def __init__(
-        self, rule: Mapping[str, Any], family: str, addresses: Mapping[str, list[str]], declared: Declared
+        self,
+        rule: Mapping[str, Any],
+        family: str,
+        addresses: Mapping[str, list[str]],
+        declared: Declared,
+        inner: Callable[[Any], list[list[Statement]]] | None = None,
     ) -> None:
+        self.inner = inner
         self.rule = rule
         self.family = family
         self.addresses = addresses

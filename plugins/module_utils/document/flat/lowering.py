@@ -103,11 +103,13 @@ def lower(
     family: str,
     addresses: Mapping[str, list[str]] = NO_ADDRESSES,
     declared: Declared = NOTHING_KNOWN,
+    inner: bool = False,
 ) -> list[list[Statement]]:
     """The rules, each a list of statements, that one rule stands for in a table of ``family``.
 
     ``addresses`` are those of the host names in the document (``hosts.resolve``),
-    ``declared`` what the table has beside its chains (``Table.declared``).
+    ``declared`` what the table has beside its chains (``Table.declared``), ``inner`` is a
+    rule of an inline chain.
     A value that nft takes as it is (an address, a port number, a mark, an interface
     name, a chain) goes into the statements as the same object. Raises DocumentError
     with every problem of the rule, their places relative to the rule.
@@ -125,7 +127,13 @@ def lower(
     _try(problems, lambda: _one_ending(rule))
     if not rule.keys() & KEYS.keys() and not problems:
         raise DocumentError("a rule that says nothing", found=rule, cure="say at least counter: true")
-    draft = Draft(rule, family, addresses, declared)
+    draft = Draft(
+        rule,
+        family,
+        addresses,
+        declared,
+        None if inner else lambda rule: lower(rule, family, addresses, declared, True),
+    )
     draft.first = next((name for name in known if name in STATEMENTS and rule[name] is not False), "")
     rows: list[list[Statement]] = []
     if "protocol" not in known and verdicts.resets_tcp(draft):
@@ -137,14 +145,21 @@ def lower(
     if problems:
         raise DocumentError.of(problems)
     if both_ways:
-        reverse = {SWAPPED.get(key, key): _swapped(rule[key]) for key in rule if key != "bidirectional"}
+        reverse = _reversed(rule)
         if any(reverse.get(key) != rule.get(key) for key in rule if key != "bidirectional"):
-            rows += lower(reverse, family, addresses, declared)
+            rows += lower(reverse, family, addresses, declared, inner)
     return rows
 
 
+def _reversed(rule: Mapping[str, Any]) -> dict[str, Any]:
+    """The flat rule for packets of the other direction."""
+    return {SWAPPED.get(key, key): _swapped(rule[key]) for key in rule if key != "bidirectional"}
+
+
 def _swapped(value: Any) -> Any:
-    """A rule's value with source and destination exchanged in what it looks up."""
+    """A rule's value with source and destination exchanged in what it looks up, or in its rules."""
+    if isinstance(value, list):
+        return [_reversed(one) if isinstance(one, dict) and "expr" not in one else one for one in value]
     if not isinstance(value, dict):
         return value
     if "key" in value:

@@ -10,6 +10,7 @@ from typing import Any, Callable
 
 from ...errors import DocumentError, join_place
 from ..declared import OBJECTS, Declared
+from ..inline import rules_in
 from .references import check_flowtable, check_object, find_set
 from .values import Statement
 
@@ -36,6 +37,14 @@ def lower(rule: dict[str, Any], declared: Declared) -> list[Statement]:
         raise DocumentError(
             "no statements", "expr", statements, "a list of at least one libnftables-JSON statement"
         )
+    _check_statements(statements, declared, "expr")
+    for place, inner in rules_in(rule):
+        if isinstance(inner, dict) and isinstance(inner.get("expr"), list):
+            _check_statements(inner["expr"], declared, place + ".expr")
+    return statements
+
+
+def _check_statements(statements: list[Any], declared: Declared, place: str) -> None:
     for index, statement in enumerate(statements):
         if (
             not isinstance(statement, dict)
@@ -44,13 +53,12 @@ def lower(rule: dict[str, Any], declared: Declared) -> list[Statement]:
         ):
             raise DocumentError(
                 "no statement",
-                "expr[%d]" % index,
+                "%s[%d]" % (place, index),
                 statement,
                 'a mapping of one key, the statement\'s name, such as {"accept": null}',
             )
         if declared.complete:
-            _check_references(statement, declared, "expr[%d]" % index)
-    return statements
+            _check_references(statement, declared, "%s[%d]" % (place, index))
 
 
 _SET_KEYS = frozenset(("right", "data", "set", "map"))

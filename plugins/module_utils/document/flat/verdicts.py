@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...errors import DocumentError, nearest
+from ...errors import DocumentError, Problem, nearest
 from ...nftables.datatypes import TYPES
 from .key import NETWORKS, ROUTED, Draft, Key
 from .values import Statement, at, mapping, scalar
@@ -129,13 +129,41 @@ def _rejects_by_network(value: Any, draft: Draft) -> bool:
 
 def _chain(statement: str) -> Key:
     def lower(value: Any, draft: Draft) -> list[Statement]:
+        if isinstance(value, list):
+            return [{statement: {"rules": _inline(statement, value, draft)}}]
         if not isinstance(value, str) or not value:
             raise DocumentError(
-                "no name of a chain", found=value, allowed="the name of a chain of this table"
+                "no name of a chain",
+                found=value,
+                allowed="the name of a chain of this table, or a list of rules",
             )
         return [{statement: {"target": value}}]
 
     return Key(lower)
+
+
+def _inline(statement: str, rules: list[Any], draft: Draft) -> list[dict[str, Any]]:
+    """The rules of a chain without a name, as objects with statements and comment."""
+    if draft.inner is None:
+        raise DocumentError(
+            "a chain without a name inside another",
+            cure="give it a name: a chain of the table, and %s to it" % statement,
+        )
+    if not rules:
+        raise DocumentError("an empty list", found=rules, allowed="at least one rule, or the name of a chain")
+    found = []
+    problems: list[Problem] = []
+    for index, rule in enumerate(rules):
+        try:
+            rows = draft.inner(rule)
+        except DocumentError as error:
+            problems += error.at("[%d]" % index).problems
+            continue
+        comment = {"comment": rule["comment"]} if "comment" in rule else {}
+        found += [{"expr": statements, **comment} for statements in rows]
+    if problems:
+        raise DocumentError.of(problems)
+    return found
 
 
 STATEMENTS = {

@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Union
+from typing import Any, Callable, Optional, Union
 
 Selector = tuple[str, ...]
 Scalar = Union[str, int]
+
+
+Lift = Callable[[list[Any], Optional[str]], dict[str, Any]]
+"""Takes a rule's statements and comment, and makes a rule of a document."""
 
 
 class NotFlat(Exception):
@@ -21,11 +25,13 @@ class Draft:
     ``network``    what a key without addresses of its own is about, "ip" or "ip6"
     ``bound``      whether a key binds the rule to its network by its own value
     ``otherwise``  keys to try where those in ``rule`` turn out to say something else
+    ``lift``       makes a rule of the statements and comment of one inside this one
     """
 
-    __slots__ = ("bound", "family", "network", "otherwise", "rule")
+    __slots__ = ("bound", "family", "lift", "network", "otherwise", "rule")
 
-    def __init__(self, family: str) -> None:
+    def __init__(self, family: str, lift: Lift | None = None) -> None:
+        self.lift = lift
         self.family = family
         self.rule: dict[str, Any] = {}
         self.otherwise: dict[str, Any] = {}

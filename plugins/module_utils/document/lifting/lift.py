@@ -13,6 +13,7 @@ from ..declared import Declared
 from ..flat import lower
 from ..flat.key import NETWORKS
 from ..flat.lowering import NOTHING_KNOWN, ORDER
+from ..inline import LEADING
 from . import (
     addresses,
     changes,
@@ -90,16 +91,18 @@ def lift(
     """
     said = {} if comment is None else {"comment": comment}
     judge = agrees or (lambda rule: _lowers_to(rule, family, declared, statements))
-    for rule in candidates(statements, family):
+    for rule in candidates(statements, family, declared):
         rule.update(said)
         if judge(rule):
             return rule
     return {"expr": statements, **said}
 
 
-def candidates(statements: Statements, family: str) -> Iterator[dict[str, Any]]:
+def candidates(
+    statements: Statements, family: str, declared: Declared = NOTHING_KNOWN
+) -> Iterator[dict[str, Any]]:
     """Flat rules that may say the same as the statements, the likeliest first."""
-    draft = Draft(family)
+    draft = Draft(family, lambda inner, comment: lift(inner, family, comment, None, declared))
     try:
         for statement in statements:
             ((name, value),) = statement.items()
@@ -144,4 +147,8 @@ def _lowers_to(rule: dict[str, Any], family: str, declared: Declared, statements
 
 def _without_counts(statement: dict[str, Any]) -> dict[str, Any]:
     """A counter that starts at nought is one that starts anywhere."""
+    for name in LEADING:
+        if "rules" in (statement.get(name) or ()):
+            rules = statement[name]["rules"]
+            return {name: {"rules": [{**one, "expr": [*map(_without_counts, one["expr"])]} for one in rules]}}
     return {"counter": None} if statement.get("counter") == {"packets": 0, "bytes": 0} else statement

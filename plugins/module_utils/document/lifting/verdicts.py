@@ -32,7 +32,10 @@ def _reject(draft: Draft, value: Any) -> None:
 
 def _chain(name: str) -> Action:
     def lift(draft: Draft, value: Any) -> None:
-        draft.put(name, value["target"])
+        if "rules" not in value or draft.lift is None:
+            draft.put(name, value["target"])
+        else:
+            draft.put(name, [draft.lift(rule["expr"], rule.get("comment")) for rule in value["rules"]])
 
     return lift
 

@@ -47,7 +47,8 @@ def verdict(expression: Any, decoder: Decoder) -> None:
     """An immediate verdict."""
     if not isinstance(expression.data, Verdict):
         raise ValueError("no verdict")
-    decoder.act(verdict_json(expression.data))
+    rules = decoder.inline(expression.data.chain) if expression.data.chain is not None else None
+    decoder.act(verdict_json(expression.data) if rules is None else {expression.data.name: {"rules": rules}})
 
 
 def stateful(expression: Any, decoder: Decoder) -> None:

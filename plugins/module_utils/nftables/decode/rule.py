@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 from .. import uapi
 from ..expressions import Expression
@@ -54,11 +54,27 @@ _ACTIONS: dict[str, Callable[[Any, Any], None]] = {
 _HEAVIEST = 100
 
 
+InlineRules = Callable[[str], Optional[list[dict[str, Any]]]]
+"""Gives an inline chain's rules by its name, as objects with ``expr`` and ``comment``; None for others."""
+
+
+def no_inline_chains(name: str) -> None:
+    """No chain is an inline one."""
+    return None
+
+
 class Decoder:
     """The state between two expressions of a rule."""
 
-    def __init__(self, family: str, sets: Callable[[str], SetView | None], written_out: bool = False) -> None:
+    def __init__(
+        self,
+        family: str,
+        sets: Callable[[str], SetView | None],
+        written_out: bool = False,
+        chains: InlineRules = no_inline_chains,
+    ) -> None:
         self.family = family
+        self.inline = chains
         self.protocols = Protocols(family, written_out)
         self.statements: list[Statement] = []
         self._sets = sets
@@ -207,15 +223,17 @@ def decode_rule(
     family: str,
     sets: Callable[[str], SetView | None],
     written_out: bool = False,
+    chains: InlineRules = no_inline_chains,
 ) -> list[dict[str, Any]]:
     """A rule's libnftables-JSON statements, as ``nft -j list ruleset`` has them.
 
     ``family`` is the table's; ``sets`` gives the view of a set by name, needed for
-    anonymous ones (None, or a set that is not anonymous, is shown as ``@name``).
+    anonymous ones (None, or a set that is not anonymous, is shown as ``@name``);
+    ``chains`` gives the rules of an inline chain.
     With ``written_out`` the matches stay that later ones imply, so that two rules
     that differ only there differ in what is shown.
 
     Never raises: an iptables extension is ``{"xt": {"type": …, "name": …}}``, an
     expression that has no statement ``{"unknown": {"expression": name, "bytes": hex}}``.
     """
-    return Decoder(family, sets, written_out).run(expressions)
+    return Decoder(family, sets, written_out, chains).run(expressions)

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from ...netlink.attributes import Codec, attribute, walk
 from .. import uapi
+from .codecs import Verdict
 
 _HEADER = struct.Struct("=HH")
+_CHAIN_ID = 20  # bytes: three headers and NFTA_VERDICT_CODE stand before the id
 
 
 class Undecodable(ValueError):
@@ -65,15 +67,17 @@ class Trace:
     """Where in an encoded expression list the changeable bytes stand.
 
     ``slots``: (offset, :class:`Slot`); ``state``: (start, end) of what packets
-    change (counters); ``set_ids``: offsets of 4-byte NFTA_*_SET_ID values.
+    change (counters); ``set_ids`` and ``chain_ids``: offsets of 4-byte NFTA_*_SET_ID
+    and NFTA_VERDICT_CHAIN_ID values.
     """
 
-    __slots__ = ("set_ids", "slots", "state")
+    __slots__ = ("chain_ids", "set_ids", "slots", "state")
 
     def __init__(self) -> None:
         self.slots: list[tuple[int, Slot]] = []
         self.state: list[tuple[int, int]] = []
         self.set_ids: list[int] = []
+        self.chain_ids: list[int] = []
 
 
 class Attribute:
@@ -138,6 +142,8 @@ class Expression:
                     trace.slots.append((at + 8, value))
                 elif type(value) is Slotted:
                     trace.slots += [(at + 8 + offset, slot) for offset, slot in value.slots]
+                elif type(value) is Verdict and value.chain_id is not None:
+                    trace.chain_ids.append(at + _CHAIN_ID)
             packed = attribute(one.kind, data)
             parts.append(packed)
             at += len(packed)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...netlink.attributes import BE32S, TEXT, Codec, attribute, table
+from ...netlink.attributes import BE32, BE32S, TEXT, Codec, attribute, table
 from .. import uapi
 
 #: verdicts are negative numbers but for NF_DROP 0 and NF_ACCEPT 1 (linux/netfilter.h, nf_tables.h)
@@ -24,7 +24,10 @@ VERDICT_NAMES = {code: name for name, code in VERDICT_CODES.items()}
 
 
 class Verdict:
-    """A verdict: ``name`` as in VERDICT_CODES, ``chain`` the target of jump and goto."""
+    """A verdict: ``name`` as in VERDICT_CODES, ``chain`` the target of jump and goto.
+
+    ``chain_id`` stands for a chain that has no name yet: it is sent, never dumped.
+    """
 
     __slots__ = ("chain", "chain_id", "name")
 
@@ -48,6 +51,8 @@ def pack_verdict(verdict: Verdict) -> bytes:
     data = attribute(uapi.NFTA_VERDICT_CODE, BE32S.pack(VERDICT_CODES[verdict.name]))
     if verdict.chain is not None:
         data += attribute(uapi.NFTA_VERDICT_CHAIN, TEXT.pack(verdict.chain))
+    elif verdict.chain_id is not None:
+        data += attribute(uapi.NFTA_VERDICT_CHAIN_ID, BE32.pack(verdict.chain_id))
     return data
 
 
@@ -60,7 +65,12 @@ def unpack_verdict(payload: bytes) -> Verdict:
     if code not in VERDICT_NAMES:
         raise ValueError("verdict %d is unknown" % code)
     chain = found.get(uapi.NFTA_VERDICT_CHAIN)
-    return Verdict(VERDICT_NAMES[code], None if chain is None else TEXT.unpack(chain))
+    chain_id = found.get(uapi.NFTA_VERDICT_CHAIN_ID)
+    return Verdict(
+        VERDICT_NAMES[code],
+        None if chain is None else TEXT.unpack(chain),
+        None if chain_id is None else BE32.unpack(chain_id),
+    )
 
 
 class _Data(Codec):

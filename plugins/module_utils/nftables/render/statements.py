@@ -258,6 +258,9 @@ def _xt(body: Any, family: str) -> str:
 
 def _verdict(name: str) -> Callable[[Any, str], str]:
     def render(body: Any, family: str) -> str:
+        if body and "rules" in body:
+            rules = [render_rule(one["expr"], one.get("comment"), family) for one in body["rules"]]
+            return "%s { %s; }" % (name, "; ".join(rules))
         return "%s %s" % (name, body["target"]) if body else name
 
     return render

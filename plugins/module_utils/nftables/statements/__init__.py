@@ -18,7 +18,7 @@ from ..selectors.program import Program
 from ..sets import SetContent
 from ..stateful import STATEFUL
 from ..verdicts import PLAIN, TO_CHAIN
-from . import actions, dynamic, mangle, match, nat, raw, stateful, verdicts
+from . import actions, dynamic, inline, mangle, match, nat, raw, stateful, verdicts
 from .context import Context
 from .merge import merge_payloads
 
@@ -27,13 +27,24 @@ def _verdict(name: str) -> Callable[[Any, Context], None]:
     return lambda value, context: verdicts.compile_verdict(name, value, context)
 
 
+def _lead(name: str) -> Callable[[Any, Context], None]:
+    def compile_lead(value: Any, context: Context) -> None:
+        if isinstance(value, dict) and set(value) == {"rules"}:
+            inline.compile_inline(name, value["rules"], context)
+        else:
+            verdicts.compile_verdict(name, value, context)
+
+    return compile_lead
+
+
 def _nat(kind: str) -> Callable[[Any, Context], None]:
     return lambda value, context: nat.compile_nat(kind, value, context)
 
 
 STATEMENTS: dict[str, Callable[[Any, Context], None]] = {
     "match": match.compile_match,
-    **{name: _verdict(name) for name in (*PLAIN, *TO_CHAIN)},
+    **{name: _verdict(name) for name in PLAIN},
+    **{name: _lead(name) for name in TO_CHAIN},
     "vmap": verdicts.compile_vmap,
     "mangle": mangle.compile_mangle,
     "tos": mangle.compile_tos,
@@ -64,24 +75,31 @@ STATEMENTS: dict[str, Callable[[Any, Context], None]] = {
 
 
 class CompiledStatements:
-    """What one rule's statements come to: kernel expressions and the anonymous sets they use."""
+    """What one rule's statements come to: kernel expressions, and their sets and chains without names."""
 
-    __slots__ = ("expressions", "sets")
+    __slots__ = ("chains", "expressions", "sets")
 
-    def __init__(self, expressions: list[Expression], sets: list[SetContent]) -> None:
+    def __init__(
+        self, expressions: list[Expression], sets: list[SetContent], chains: list[inline.InlineChain]
+    ) -> None:
         self.expressions = expressions
         self.sets = sets
+        self.chains = chains
 
 
 def compile_rule(
-    statements: list[dict[str, Any]], family: str, sets: Mapping[str, Any] | None = None
+    statements: list[dict[str, Any]],
+    family: str,
+    sets: Mapping[str, Any] | None = None,
+    inner: bool = False,
 ) -> CompiledStatements:
     """Compile a rule's JSON statements for a table of ``family``.
 
-    ``sets`` are the table's declared sets by name. Raises DocumentError whose
-    place starts with the statement's index: ``[2].match.right``.
+    ``sets`` are the table's declared sets by name; ``inner`` is a rule of an inline
+    chain. Raises DocumentError whose place starts with the statement's index:
+    ``[2].match.right``.
     """
-    context = Context(family, sets)
+    context = Context(family, sets, inner)
     for index, statement in enumerate(statements):
         try:
             compile_statement(statement, context)
@@ -91,7 +109,7 @@ def compile_rule(
     for step in merge_payloads(context.steps):
         step.emit(program)
         program.release_all()
-    return CompiledStatements(program.expressions, context.anonymous)
+    return CompiledStatements(program.expressions, context.anonymous, context.inline)
 
 
 def compile_statement(statement: Any, context: Context) -> None:

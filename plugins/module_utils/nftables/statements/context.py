@@ -44,12 +44,15 @@ class Context(Surroundings):
 
     ``family`` is the table's; ``link``, ``network``, ``transport`` name the
     headers known to be there; ``steps`` grow as statements compile;
-    ``anonymous`` holds the sets that the rule brings along; ``sets`` the table's
-    declared ones by name.
+    ``anonymous`` holds the sets that the rule brings along, ``inline`` the chains;
+    ``sets`` the table's declared ones by name. ``inner`` is a rule of such a chain.
     """
 
-    def __init__(self, family: str, sets: Mapping[str, SetContent] | None = None) -> None:
+    def __init__(
+        self, family: str, sets: Mapping[str, SetContent] | None = None, inner: bool = False
+    ) -> None:
         super().__init__(family)
+        self.inner = inner
         self.sets = sets or {}
         self.link: str | None = "ether" if family == "bridge" else None
         self.transport: str | None = None
@@ -57,6 +60,7 @@ class Context(Surroundings):
         self.icmp_types: frozenset[int] = frozenset()
         self.steps: list[Step] = []
         self.anonymous: list[SetContent] = []
+        self.inline: list[Any] = []
 
     # -- protocols
 
