@@ -52,9 +52,20 @@ options:
       - Needs Linux 6.2 or later.
     type: bool
     default: false
+  document:
+    description:
+      - Return what is there as a document too, in the words of
+        O(rempart.netfilter.ruleset#module:tables). Given to that module on the same host it changes nothing;
+        on another it makes the same tables.
+      - Counters start at nought in it, and sets that packets fill keep what they have. M(rempart.netfilter.snapshot)
+        can keep both.
+    type: bool
+    default: false
 seealso:
   - module: rempart.netfilter.ruleset
     description: Make the kernel hold exactly the tables given.
+  - module: rempart.netfilter.snapshot
+    description: Keep a host's tables in a file, and put them back.
 """
 
 EXAMPLES = r"""
@@ -69,6 +80,18 @@ EXAMPLES = r"""
   loop_control:
     label: "{{ item.0.name }}"
   when: item.1.counter.packets | default(0) > 0
+
+- name: Take a host's firewall over into a file of the inventory
+  rempart.netfilter.ruleset_info:
+    document: true
+  register: held
+
+- name: Write the file
+  ansible.builtin.copy:
+    content: "{{ held.document | to_nice_yaml }}"
+    dest: host_vars/{{ inventory_hostname }}/firewall.yml
+    mode: "0600"
+  delegate_to: localhost
 
 - name: Read one table's counters and set them to zero
   rempart.netfilter.ruleset_info:
@@ -225,6 +248,33 @@ tables:
       maps: []
       objects: []
       flowtables: []
+document:
+  description: The same tables as a document, with flat keys where a rule fits them and C(expr) elsewhere.
+  returned: if O(document=true)
+  type: dict
+  contains:
+    tables:
+      description: As O(rempart.netfilter.ruleset#module:tables).
+      type: list
+      elements: dict
+  sample:
+    tables:
+      - name: edge
+        family: inet
+        chains:
+          - name: input
+            type: filter
+            hook: input
+            priority: filter
+            policy: drop
+            rules:
+              - {iifname: lo, counter: true, verdict: accept}
+notes:
+  description: What the document does not say, or not as the kernel has it, in words.
+  returned: if O(document=true)
+  type: list
+  elements: str
+  sample: []
 errors:
   description: What the host or the kernel refused.
   returned: failure
@@ -269,6 +319,7 @@ def main() -> None:
                 },
             },
             "zero": {"type": "bool", "default": False},
+            "document": {"type": "bool", "default": False},
             "netns": NETNS,
         },
         supports_check_mode=True,
@@ -276,12 +327,23 @@ def main() -> None:
     params = module.params
     with failing(module):
         from ..module_utils.ruleset import inventory
+        from ..module_utils.ruleset.kernel import Picture
 
         wanted = [(one["family"] or "", one["name"]) for one in params["tables"] or ()]
         zero = params["zero"] and not module.check_mode
-        tables = [] if params["tables"] == [] else inventory.tables(params["netns"], wanted, zero)
+        picture, places = Picture(0, {}), []
+        if params["tables"] != []:
+            picture, places = inventory.read(params["netns"], wanted, zero)
+        tables = inventory.listed(picture, places)
         counted = add_counters(tables)
-        module.exit_json(changed=params["zero"] and counted, tables=tables)
+        result: dict[str, Any] = {"changed": params["zero"] and counted, "tables": tables}
+        if params["document"]:
+            from ..module_utils.ruleset.capture import of_picture
+
+            captured = of_picture(picture, places)
+            result["document"] = captured.document
+            result["notes"] = [str(note) for note in captured.notes]
+        module.exit_json(**result)
 
 
 def add_counters(tables: list[dict[str, Any]]) -> bool:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ table ip other { }
 
 def info(name: str, **keys: Any) -> dict[str, Any]:
     """A task; ``check_mode`` and its like are the task's, the rest the module's."""
-    task = {key: keys.pop(key) for key in ("check_mode", "ignore_errors") if key in keys}
+    task = {key: keys.pop(key) for key in ("check_mode", "ignore_errors", "register", "when") if key in keys}
     return {"name": name, "rempart.netfilter.ruleset_info": keys, **task}
 
 
@@ -88,3 +89,25 @@ def test_it_lists_and_zeroes(tmp_path: Path, netns: Namespace) -> None:
     assert netns.nft_text() == before
     counters = [inner["counter"] for rule in listed for inner in rule["expr"] if "counter" in inner]
     assert counters == [{"packets": 0, "bytes": 0}, {"packets": 0, "bytes": 0}]
+
+
+def test_its_document_makes_the_same_elsewhere(tmp_path: Path, make_netns: Callable[[], Namespace]) -> None:
+    home, elsewhere = make_netns(), make_netns()
+    home.nft(RULESET)
+    home.nft("add rule inet edge input tcp dport 22 jump { ip saddr 192.0.2.0/24 accept; drop; }")
+    here = "inventory_hostname == '%s'" % home.name
+    document = "{{ hostvars['%s'].held.document.tables }}" % home.name
+    tasks = [
+        info("take", document=True, register="held", when=here),
+        {"name": "give", "rempart.netfilter.ruleset": {"tables": document}},
+        {
+            "name": "check",
+            "rempart.netfilter.ruleset": {"tables": document, "full": True},
+            "check_mode": True,
+        },
+    ]
+    done = play(tmp_path, {home.name: {}, elsewhere.name: {}}, tasks)
+    assert done.statuses()[home.name] == ["ok", "ok", "ok"]
+    assert done.statuses()[elsewhere.name] == ["skipped", "changed", "ok"]
+    assert done.of("take", home.name)["notes"] == []
+    assert elsewhere.nft_text() == home.nft_text()

@@ -20,9 +20,12 @@ from ..nftables.statements.stateful import OBJECT_TYPES
 from . import kernel as state
 from .describe import kernel_chain_json, kernel_statements
 from .desired import FAMILY_NAMES, HOOK_NAMES
-from .kernel import KernelChain, KernelObject, KernelSet, KernelTable
+from .kernel import KernelChain, KernelObject, KernelSet, KernelTable, Picture
 from .table_names import Names, find
 from .userdata import comment_of, number_of
+
+Place = tuple[int, str]
+"""A table's family number and name."""
 
 _TABLE_FLAGS = {
     uapi.NFT_TABLE_F_DORMANT: "dormant",
@@ -52,13 +55,23 @@ def tables(netns: str | None, wanted: Sequence[Names] = (), zero: bool = False) 
     has its statements as ``expr`` and its nft text as ``rule``. Raises HostError for a
     table that does not exist, KernelError.
     """
+    return listed(*read(netns, wanted, zero))
+
+
+def read(netns: str | None, wanted: Sequence[Names] = (), zero: bool = False) -> tuple[Picture, list[Place]]:
+    """The same as the kernel has it, and the places of the tables in the order to list them in."""
     with NetlinkSocket(netns) as kernel:
         places = find(kernel, wanted)
         picture = state.read(kernel, places)
         if zero:
             for place in picture.tables:
                 _zero(kernel, picture.tables[place])
-        return [_table(picture.tables[place]) for place in places if place in picture.tables]
+        return picture, places
+
+
+def listed(picture: Picture, places: Sequence[Place]) -> list[dict[str, Any]]:
+    """The tables of a picture as :func:`tables` has them."""
+    return [_table(picture.tables[place]) for place in places if place in picture.tables]
 
 
 def names(netns: str | None) -> list[Names]:
