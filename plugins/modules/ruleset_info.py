@@ -57,8 +57,8 @@ options:
       - Return what is there as a document too, in the words of
         O(rempart.netfilter.ruleset#module:tables). Given to that module on the same host it changes nothing;
         on another it makes the same tables.
-      - Counters start at nought in it, and sets that packets fill keep what they have. M(rempart.netfilter.snapshot)
-        can keep both.
+      - Counters start at nought in it, and sets that packets fill keep what they have.
+        M(rempart.netfilter.snapshot) can keep both.
     type: bool
     default: false
 seealso:

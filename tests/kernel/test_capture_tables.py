@@ -179,6 +179,62 @@ def test_what_iptables_made_is_carried_as_it_is_and_said(make_netns: Callable[[]
     assert content(elsewhere) == content(home)
 
 
+EXTENSIONS = (
+    "-p tcp -m multiport --dports 22,80 -j ACCEPT",
+    "-p icmp --icmp-type 8 -m limit --limit 1/s -j ACCEPT",
+    "! -p udp -m limit --limit 2/s -j LOG",
+    "-p udp -m multiport ! --ports 1:5 -j DROP",
+    "-p tcp --tcp-option 5 -j DROP",
+    "-p sctp --chunk-types any DATA -j DROP",
+    "-p tcp -m ecn --ecn-tcp-cwr",
+    "-p tcp -m connlimit --connlimit-above 5 -j REJECT --reject-with tcp-reset",
+    "-p tcp -m hashlimit --hashlimit-upto 5/s --hashlimit-name h --dport 22 -j ACCEPT",
+    "-t mangle -A PREROUTING -p tcp -j TPROXY --on-port 5",
+    "-t mangle -A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu",
+    "-t nat -A PREROUTING -p tcp -j DNAT --to 192.0.2.1:5",
+    "-t nat -A PREROUTING -p udp -j REDIRECT --to-ports 5",
+)
+
+
+def test_extensions_of_iptables_are_made_again_with_their_protocol(
+    make_netns: Callable[[], Namespace],
+) -> None:
+    home, elsewhere = make_netns(), make_netns()
+    for text in EXTENSIONS:
+        home.run("iptables-nft", *(text if "-A" in text else "-A INPUT " + text).split())
+    found = captured(home)
+    assert not apply(found.document, home, full=True).changed
+    apply(found.document, elsewhere)
+    for table in ("filter", "mangle", "nat"):
+        listed = elsewhere.run("iptables-nft", "-t", table, "-S").stdout
+        assert listed == home.run("iptables-nft", "-t", table, "-S").stdout
+    assert content(elsewhere) == content(home)
+
+
+def test_extensions_of_ip6tables_and_ebtables_too(make_netns: Callable[[], Namespace]) -> None:
+    home, elsewhere = make_netns(), make_netns()
+    home.run(
+        "ip6tables-nft", *["-A", "INPUT", "-p", "tcp", "-m", "multiport", "--dports", "22,80", "-j", "ACCEPT"]
+    )
+    for program, text in (
+        ("ip6tables-nft", "-A INPUT -p tcp -m multiport --dports 22,80 -j ACCEPT"),
+        ("ip6tables-nft", "-A INPUT -p icmpv6 -m limit --limit 1/s -j LOG"),
+        ("ebtables-nft", "-A FORWARD -p ipv4 --ip-src 192.0.2.1 --limit 3/s -j ACCEPT"),
+        ("ebtables-nft", "-A FORWARD -p arp -j mark --mark-set 5"),
+    ):
+        home.run(program, *text.split())
+    found = captured(home)
+    assert not apply(found.document, home, full=True).changed
+    apply(found.document, elsewhere)
+    for program in ("ip6tables-nft-save", "ebtables-nft-save"):
+        assert _rules(elsewhere, program) == _rules(home, program)
+    assert content(elsewhere) == content(home)
+
+
+def _rules(where: Namespace, program: str) -> list[str]:
+    return [line for line in where.run(program).stdout.splitlines() if not line.startswith("#")]
+
+
 def test_what_a_document_cannot_say_is_said(netns: Namespace) -> None:
     netns.nft("table inet t {\n\tchain c { type filter hook input priority 0; accept; }\n}")
     netns.run("iptables-nft", "-N", "1st")

@@ -20,6 +20,7 @@ from ..netlink.attributes import BE32, BE32S, BE64, attribute, nested
 from ..netlink.messages import NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, message
 from ..nftables import uapi
 from ..nftables.expressions.sending import sendable
+from .compatibility import compatibility
 
 MOST_BYTES = 0xFFFF - 4  # payload of one attribute: its 16-bit length counts the header
 LONGEST_NAME = uapi.NFT_NAME_MAXLEN - 1  # bytes, without the closing NUL
@@ -169,6 +170,7 @@ def new_rule(
         tail = _number64(uapi.NFTA_RULE_POSITION, after)
     elif after_id:
         tail = attribute(uapi.NFTA_RULE_POSITION_ID, BE32.pack(after_id))
+    tail += compatibility(family, expressions)
     if userdata:
         tail += attribute(uapi.NFTA_RULE_USERDATA, userdata)
     if rule_id:
