@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 from rempart.nftables.decode import SetView, decode_rule
+from rempart.nftables.expressions import Verdict
 from rempart.nftables.render import render_rule
 from rempart.nftables.selectors import KINDS
-from rempart.nftables.statements import STATEMENTS, compile_rule
+from rempart.nftables.statements import STATEMENTS, CompiledStatements, compile_rule
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "statements.md"
@@ -41,19 +42,21 @@ Made from the engine's own tables by `tests/unit/test_statement_table.py`, which
 Whether a kernel takes a statement is the kernel's matter: one that it lacks compiles all the same,
 and the kernel's refusal names the rule.
 
-`xt` (an extension of iptables-nft) is shown and never written. `tos` is rempart's own: nft has no
-statement that changes the whole byte and keeps the checksum right.
+`xt` (an extension of iptables-nft) is shown and never written. Rempart's own are `tos`, since nft has
+no statement that changes the whole byte and keeps the checksum right; the `rules` of a `jump` or `goto`,
+which nft writes in braces and has no JSON for; and the key `tunnel` beside a `meta` key or raw bytes,
+which are then those of the packet inside.
 """
 
 
 COLUMNS = ("| JSON | nft text | kernel expressions | decodes back |", "|---|---|---|---|")
 
 
-def statements_of(example: Any) -> list[dict[str, Any]]:
-    """An expression's example is a match, or a statement of its own."""
+def rules_of(example: Any) -> list[list[dict[str, Any]]]:
+    """An expression's example is a match, a statement of its own, or several rules."""
     if isinstance(example, list):
         return example
-    return [example] if "mangle" in example else [{"match": example}]
+    return [[example] if "mangle" in example else [{"match": example}]]
 
 
 def row(kind: str, examples: list[list[dict[str, Any]]], family: str) -> str:
@@ -66,9 +69,24 @@ def row(kind: str, examples: list[list[dict[str, Any]]], family: str) -> str:
         sets = {content.name: SetView.of(content) for content in compiled.sets}
         texts.append("`%s`" % render_rule(statements, family=family).replace("|", "\\|"))
         kernel = list(dict.fromkeys([*kernel, *(one.name for one in compiled.expressions)]))
-        again = again and decode_rule(compiled.expressions, family, sets.get) == statements
+        chains = name_inline_chains(compiled)
+        again = again and decode_rule(compiled.expressions, family, sets.get, False, chains.get) == statements
     back = "yes" if again else DECODED_AS.get(kind, "in another form")
     return "| `%s` | %s | %s | %s |" % (kind.replace("|", "\\|"), "<br>".join(texts), ", ".join(kernel), back)
+
+
+def name_inline_chains(compiled: CompiledStatements) -> dict[str, list[dict[str, Any]]]:
+    """Name a rule's inline chains, as the kernel does; their rules by name."""
+    chains: dict[str, list[dict[str, Any]]] = {}
+    for expression in compiled.expressions:
+        verdict = expression.__dict__.get("data")
+        if isinstance(verdict, Verdict) and verdict.chain_id is not None:
+            verdict.chain = "__chain%d" % verdict.chain_id
+            chains[verdict.chain] = rules = []
+            for rule, comment in compiled.chains[verdict.chain_id - 1].rules:
+                statements = decode_rule(rule.expressions, "inet", lambda name: None)
+                rules.append({"expr": statements, **({"comment": comment} if comment else {})})
+    return chains
 
 
 def alone(kind: str, example: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
@@ -85,7 +103,7 @@ def page() -> str:
         lines.append(row(kind, alone(kind, EXAMPLES["statements"][kind]), FAMILY.get(kind, "inet")))
     lines += ["\n## Expressions\n", *COLUMNS]
     for kind in KINDS:
-        lines.append(row(kind, [statements_of(EXAMPLES["expressions"][kind])], "inet"))
+        lines.append(row(kind, rules_of(EXAMPLES["expressions"][kind]), "inet"))
     return "\n".join(lines) + "\n"
 
 

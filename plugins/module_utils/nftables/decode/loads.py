@@ -11,6 +11,7 @@ from typing import Any, Callable
 from .. import uapi
 from ..datatypes import TYPES
 from ..expressions import Verdict
+from ..headers.tunnel import BY_NUMBER
 from ..selectors import conntrack, environment
 from ..selectors import meta as meta_keys
 from .nodes import Address, Constant, Hashed, Masked, Node, Packet, Plain, Searched, Shifted, Swapped
@@ -56,11 +57,24 @@ def ct_node(key: int, direction: int | None) -> Node:
     return plain({"ct": body}, conntrack.KEYS[name])
 
 
-def payload(expression: Any, decoder: Any) -> Node:
-    """``payload load``."""
+def payload(expression: Any, decoder: Any, tunnel: str = "") -> Node:
+    """``payload load``, of the packet inside a tunnel where one is named."""
     if expression.len > _REGISTERS:
         raise ValueError("more bytes than there are registers")
-    return Packet(expression.base, expression.offset * 8, expression.len * 8)
+    return Packet(expression.base, expression.offset * 8, expression.len * 8, tunnel)
+
+
+def inner(expression: Any, decoder: Any) -> Node:
+    """``payload load`` or ``meta load`` of the packet inside a tunnel."""
+    tunnel = BY_NUMBER[expression.type]
+    if (expression.flags, expression.hdrsize) != (tunnel.flags, tunnel.header_size):
+        raise ValueError("a tunnel of another make")
+    load = expression.expr
+    if load.name == "payload":
+        return payload(load, decoder, tunnel.name)
+    node = meta_node(load.key)
+    node.json = {"meta": {**node.json["meta"], "tunnel": tunnel.name}}
+    return node
 
 
 def exthdr(expression: Any, decoder: Any) -> Node:
@@ -181,6 +195,7 @@ LOADS: dict[str, Callable[[Any, Any], Node]] = {
     "meta": meta,
     "ct": ct,
     "payload": payload,
+    "inner": inner,
     "exthdr": exthdr,
     "rt": rt,
     "socket": socket,

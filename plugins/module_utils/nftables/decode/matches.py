@@ -89,8 +89,9 @@ def add_comparison(decoder: Decoder, node: Node, op: str, data: bytes) -> None:
     statement = decoder.add(match(value.json, op, _right(value, data)))
     if op == "==" and value.meta in _PROTOCOL_KEYS and not isinstance(node, Swapped):
         number = value.number(data)
-        decoder.protocols.learn_meta(value.meta, number)
-        decoder.protocols.keep_meta(value.meta, number, statement)
+        protocols = decoder.protocols.within(value.tunnel)
+        protocols.learn_meta(value.meta, number)
+        protocols.keep_meta(value.meta, number, statement)
 
 
 def _right(value: Value, data: bytes) -> Any:
@@ -106,15 +107,16 @@ def _compare_packet(decoder: Decoder, node: Packet, op: str, data: bytes) -> Non
     """Adjacent fields may be compared at once; the listing has them one by one."""
     bits = len(data) * 8
     number = int.from_bytes(data, "big")
-    parts = decoder.protocols.split(node.base, node.offset, bits)
+    protocols = decoder.protocols.within(node.tunnel)
+    parts = protocols.split(node.base, node.offset, bits)
     if not parts or (op == "!=" and len(parts) > 1):
-        value = raw_value(node.base, node.offset, node.bits)
+        value = raw_value(node.base, node.offset, node.bits, node.tunnel)
         decoder.add(match(value.json, op, _right(value, data)))
         return
     for header, field, used in parts:
         bits -= used
         part = number >> bits & ((1 << used) - 1)
-        value = field_value(header, field)
+        value = field_value(header, field, node.tunnel)
         if used < field.bits:
             right: Any = constants.prefix(field.datatype, part << (field.bits - used), used)
         else:
@@ -122,11 +124,11 @@ def _compare_packet(decoder: Decoder, node: Packet, op: str, data: bytes) -> Non
         statement = Statement(match(value.json, op, right))
         whole = op == "==" and used == field.bits
         if whole:
-            decoder.protocols.learn_field(header, field, part)
-        decoder.protocols.use(node.base, header, field)
+            protocols.learn_field(header, field, part)
+        protocols.use(node.base, header, field)
         decoder.append(statement)
         if whole and is_protocol_key(header, field):
-            decoder.protocols.keep_field(header, field, part, node.base, statement)
+            protocols.keep_field(header, field, part, node.base, statement)
 
 
 def _compare_masked(decoder: Decoder, node: Masked, op: str, data: bytes) -> bool:
@@ -192,13 +194,14 @@ def lookup(expression: Any, decoder: Decoder) -> None:
 
 def _learn_icmp_type(decoder: Decoder, value: Value, view: Any) -> None:
     """A set of ICMP types tells which fields there are; its first one stands for all."""
-    if value.header in ("icmp", "icmpv6") and value.field == "type" and not decoder.protocols.icmp_type:
+    protocols = decoder.protocols.within(value.tunnel)
+    if value.header in ("icmp", "icmpv6") and value.field == "type" and not protocols.icmp_type:
         from ...netlink.attributes import table
         from ..expressions.codecs import DATA
 
         data = DATA.unpack(table(view.elements[0])[uapi.NFTA_SET_ELEM_KEY])
         if isinstance(data, bytes) and len(data) == 1:
-            decoder.protocols.icmp_type = unpack_number(data, "big")
+            protocols.icmp_type = unpack_number(data, "big")
 
 
 def constant_of(node: Node) -> bytes:

@@ -67,37 +67,49 @@ def use(decoder: Decoder, node: Node, target: Value) -> Any:
     return name(decoder, node, target).json
 
 
-def field_value(header: Header, field: Field) -> Value:
+def field_value(header: Header, field: Field, tunnel: str = "") -> Value:
     """A header field."""
     value = Value(
-        {"payload": {"protocol": header.name, "field": field.name}}, field.datatype, field.bits, "big"
+        {"payload": {**_within(tunnel), "protocol": header.name, "field": field.name}},
+        field.datatype,
+        field.bits,
+        "big",
     )
+    value.tunnel = tunnel
     value.header = header.name
     value.field = field.name
     return value
 
 
-def raw_value(base: int, offset: int, bits: int) -> Value:
+def _within(tunnel: str) -> dict[str, Any]:
+    return {"tunnel": tunnel} if tunnel else {}
+
+
+def raw_value(base: int, offset: int, bits: int, tunnel: str = "") -> Value:
     """Packet bytes that no known header names; ports stand at the same place in every transport header."""
     if base == TRANSPORT:
         ports = HEADERS["th"].field_at(offset, bits)
         if ports is not None:
-            return Value({"payload": {"protocol": "th", "field": ports.name}}, INTEGER, bits, "big")
-    return Value({"payload": {"base": BASE_NAMES[base], "offset": offset, "len": bits}}, INTEGER, bits, "big")
+            json = {"payload": {**_within(tunnel), "protocol": "th", "field": ports.name}}
+            return Value(json, INTEGER, bits, "big")
+    json = {"payload": {**_within(tunnel), "base": BASE_NAMES[base], "offset": offset, "len": bits}}
+    return Value(json, INTEGER, bits, "big")
 
 
 def _packet(decoder: Decoder, node: Packet) -> Value:
-    found = decoder.protocols.find(node.base, node.offset, node.bits)
+    protocols = decoder.protocols.within(node.tunnel)
+    found = protocols.find(node.base, node.offset, node.bits)
     if found is None:
-        return raw_value(node.base, node.offset, node.bits)
-    decoder.protocols.use(node.base, *found)
-    return field_value(*found)
+        return raw_value(node.base, node.offset, node.bits, node.tunnel)
+    protocols.use(node.base, *found)
+    return field_value(*found, node.tunnel)
 
 
 def _plain(decoder: Decoder, node: Plain) -> Value:
     value = Value(node.json, node.datatype, node.width, node.byteorder)
     if "meta" in node.json:
         value.meta = node.json["meta"]["key"]
+        value.tunnel = node.json["meta"].get("tunnel", "")
     return value
 
 
@@ -209,11 +221,12 @@ def bit_field(decoder: Decoder, node: Masked) -> Value | None:
         return None
     offset = left.offset + left.bits - low - length
     if isinstance(left, Packet):
-        found = decoder.protocols.find(left.base, offset, length)
+        protocols = decoder.protocols.within(left.tunnel)
+        found = protocols.find(left.base, offset, length)
         if found is None:
             return None
-        decoder.protocols.use(left.base, *found)
-        value = field_value(*found)
+        protocols.use(left.base, *found)
+        value = field_value(*found, left.tunnel)
     else:
         headers = _SEARCHED[left.op][1].values() if left.op in _SEARCHED else ()
         if not any(one.number == left.kind and one.field_at(offset, length) for one in headers):

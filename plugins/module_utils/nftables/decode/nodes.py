@@ -45,11 +45,12 @@ class Plain(Node):
 
 
 class Packet(Node):
-    """Bytes of the packet; ``base`` is NFT_PAYLOAD_*, ``offset`` in bits."""
+    """Bytes of the packet, or of the one in a tunnel; ``base`` is NFT_PAYLOAD_*, ``offset`` in bits."""
 
-    __slots__ = ("base", "offset")
+    __slots__ = ("base", "offset", "tunnel")
 
-    def __init__(self, base: int, offset: int, bits: int) -> None:
+    def __init__(self, base: int, offset: int, bits: int, tunnel: str = "") -> None:
+        self.tunnel = tunnel
         self.base = base
         self.offset = offset
         self.bits = bits
@@ -168,7 +169,8 @@ class Value:
     """A node with its name: the JSON, and how the register's bytes become the value.
 
     ``bits`` is the value's own width, ``width`` the register's; a bit field stands
-    ``shift`` bits from the right end. ``header`` and ``field`` name packet bytes.
+    ``shift`` bits from the right end. ``header`` and ``field`` name packet bytes,
+    ``tunnel`` the tunnel that the packet is in.
     """
 
     __slots__ = (
@@ -181,6 +183,7 @@ class Value:
         "meta",
         "parts",
         "shift",
+        "tunnel",
         "width",
     )
 
@@ -194,6 +197,7 @@ class Value:
         self.header = ""
         self.field = ""
         self.meta = ""
+        self.tunnel = ""
         self.parts: list[Value] = []
 
     def number(self, data: bytes) -> int:

@@ -15,12 +15,14 @@ from typing import Any
 
 from .. import uapi
 from ..headers import BY_ETHER_TYPE, BY_PROTOCOL, HEADERS, NEXT_BY_META, Field, Header
+from ..headers.tunnel import TUNNELS
 
 LINK = uapi.NFT_PAYLOAD_LL_HEADER
 NETWORK = uapi.NFT_PAYLOAD_NETWORK_HEADER
 TRANSPORT = uapi.NFT_PAYLOAD_TRANSPORT_HEADER
 INNER = uapi.NFT_PAYLOAD_INNER_HEADER
-BASE_NAMES = {LINK: "ll", NETWORK: "nh", TRANSPORT: "th", INNER: "ih"}
+TUNNEL = uapi.NFT_PAYLOAD_TUN_HEADER
+BASE_NAMES = {LINK: "ll", NETWORK: "nh", TRANSPORT: "th", INNER: "ih", TUNNEL: "tun"}
 BASE_NUMBERS = {name: number for number, name in BASE_NAMES.items()}
 
 _LINKED = ("bridge", "netdev", "inet")  # families in which link headers and both IP versions occur
@@ -70,6 +72,22 @@ class Protocols:
         self.guards: dict[int, Statement] = {}
         #: matches left out since :meth:`begin`
         self._dropped: list[Statement] = []
+        self._tunnels: dict[str, Protocols] = {}
+
+    def within(self, tunnel: str) -> Protocols:
+        """The same of the packet inside a tunnel; of this one without a name."""
+        if not tunnel:
+            return self
+        found = self._tunnels.get(tunnel)
+        if found is None:
+            found = self._tunnels[tunnel] = Protocols("bridge", self.written_out)
+            if not TUNNELS[tunnel].link:
+                del found.known[LINK]
+            if TUNNELS[tunnel].own:
+                found.known[TUNNEL] = tunnel
+            if TUNNELS[tunnel].carrier == "gre":
+                self.drop_header("gre")
+        return found
 
     # -- names
 
@@ -181,11 +199,15 @@ class Protocols:
     def begin(self) -> None:
         """An expression starts."""
         self._dropped.clear()
+        for inner in self._tunnels.values():
+            inner.begin()
 
     def restore(self) -> None:
         """The expression has no statement: what was left out for its sake stays."""
         for one in self._dropped:
             one.dropped = False
+        for inner in self._tunnels.values():
+            inner.restore()
 
     def drop_header(self, name: str) -> None:
         """Leave out the match that makes sure of this very header."""
@@ -199,6 +221,8 @@ class Protocols:
     def forget_guards(self) -> None:
         """A statement that does something stands between: what is before it must stay."""
         self.guards.clear()
+        for inner in self._tunnels.values():
+            inner.forget_guards()
 
     def keep_meta(self, key: str, number: int, statement: Statement) -> None:
         """A match on a protocol key of the metadata: it may make an earlier one needless."""

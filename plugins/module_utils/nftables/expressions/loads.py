@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ...netlink.attributes import BE32, U8
 from .. import uapi
 from .base import Attribute, Expression
@@ -38,6 +40,11 @@ class Inner(Expression):
         Attribute("hdrsize", uapi.NFTA_INNER_HDRSIZE, BE32),
         Attribute("expr", uapi.NFTA_INNER_EXPR, ONE_EXPRESSION),
     )
+
+    @property
+    def dreg(self) -> Any:
+        """The register that the inner expression loads."""
+        return self.expr.__dict__.get("dreg") if self.expr is not None else None
 
 
 class Exthdr(Expression):

@@ -122,16 +122,19 @@ def is_binary(expression: Any) -> bool:
 def _payload(body: dict[str, Any], family: str) -> Selector:
     protocol = body.get("protocol")
     if protocol is None:
-        return "@%s,%d,%d" % (body["base"], body["offset"], body["len"]), RAW
+        return _behind(body, "@%s,%d,%d" % (body["base"], body["offset"], body["len"])), RAW
     field = body["field"]
     found = _PAYLOADS.get((protocol, field))
     if found is None:
         found = "%s %s" % (protocol, field), _field_kind(HEADERS.get(protocol), field)
         if found[1] is not None:
             _PAYLOADS[protocol, field] = found
-    if "tunnel" in body:
-        return "%s %s" % (body["tunnel"], found[0]), found[1]
-    return found
+    return (found[0] if protocol == body.get("tunnel") else _behind(body, found[0])), found[1]
+
+
+def _behind(body: dict[str, Any], text: str) -> str:
+    """The name of the tunnel, where there is one, before what is inside it."""
+    return "%s %s" % (body["tunnel"], text) if "tunnel" in body else text
 
 
 def _field_kind(header: Header | None, field: str) -> Kind:
@@ -143,7 +146,8 @@ _PAYLOADS: dict[tuple[str, str], Selector] = {}
 
 
 def _meta(body: dict[str, Any], family: str) -> Selector:
-    return _METAS.get(body["key"]) or ("meta " + body["key"], "integer")
+    text, kind = _METAS.get(body["key"]) or ("meta " + body["key"], "integer")
+    return _behind(body, text), kind
 
 
 _METAS: dict[str, Selector] = {

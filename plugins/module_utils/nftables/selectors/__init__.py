@@ -13,12 +13,24 @@ from typing import Any, Callable
 
 from ...errors import DocumentError, nearest
 from .. import uapi
-from ..headers import EXTHDRS, HEADERS, IP_OPTIONS, SCTP_CHUNKS, TCP_OPTIONS, dccp_option
+from ..headers import (
+    EXTHDRS,
+    HEADERS,
+    IP_OPTIONS,
+    SCTP_CHUNKS,
+    TCP_OPTIONS,
+    Field,
+    Header,
+    dccp_option,
+)
+from ..headers.tunnel import TUNNELS
 from . import conntrack, environment, meta
 from .base import INTEGER, Concatenation, Masked, Selector, Shifted
 from .constants import number_of
 from .exthdr import Exthdr
-from .payload import BASES, Payload
+from .inner import KEYS as KEYS_INSIDE
+from .inner import InnerMeta, InnerPayload
+from .payload import BASES, HEADER_BASES, Payload
 from .surroundings import Surroundings
 
 
@@ -82,19 +94,31 @@ def _whole(value: Any, place: str, top: int = 0xFFFFFFFF, default: int | None = 
 
 def _payload(value: Any, context: Surroundings) -> Selector:
     if "base" in (value if isinstance(value, dict) else ()):
-        _mapping(value, ("base", "offset", "len", "protocol"))
+        _mapping(value, ("base", "offset", "len", "protocol", "tunnel"))
         base = _known(BASES, value["base"], "base")
         offset = _whole(value.get("offset"), "offset", 0xFFFF)
         length = _whole(value.get("len"), "len", 512)
         if not length:
             raise DocumentError("a payload of no bits", place="len", found=length, allowed="1 to 512 bits")
-        return Payload(base, offset, length, INTEGER)
+        raw = Payload(base, offset, length, INTEGER)
+        if "tunnel" not in value:
+            return raw
+        tunnel = _known(TUNNELS, value["tunnel"], "tunnel")
+        context.within(tunnel)
+        return InnerPayload(tunnel, raw)
     _mapping(value, ("protocol", "field", "tunnel"))
     header = _known(HEADERS, value.get("protocol"), "protocol")
     field = _known(header.fields, value.get("field"), "field")
+    if "tunnel" not in value and header.base != "ih":
+        return _field(header, field, context)
+    tunnel = _known(TUNNELS, value.get("tunnel", header.name), "tunnel")
+    return InnerPayload(tunnel, _field(header, field, context.within(tunnel)))
+
+
+def _field(header: Header, field: Field, context: Surroundings) -> Payload:
     shift = context.need(header, field)
     return Payload(
-        BASES[header.base], field.offset + shift, field.bits, field.datatype, header.name, field.name
+        HEADER_BASES[header.base], field.offset + shift, field.bits, field.datatype, header.name, field.name
     )
 
 
@@ -145,9 +169,14 @@ def _dccp_option(value: Any, context: Surroundings) -> Selector:
 
 
 def _meta(value: Any, context: Surroundings) -> Selector:
-    _mapping(value, ("key",))
+    _mapping(value, ("key", "tunnel"))
     key = value.get("key")
     key = meta.ALIASES.get(key, key) if isinstance(key, str) else key
+    if "tunnel" in value:
+        tunnel = _known(TUNNELS, value["tunnel"], "tunnel")
+        _known(dict.fromkeys(KEYS_INSIDE), key, "key")
+        context.within(tunnel)
+        return InnerMeta(tunnel, key)
     _known(meta.KEYS, key, "key")
     return meta.Meta(key)
 

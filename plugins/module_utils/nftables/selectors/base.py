@@ -12,6 +12,7 @@ from __future__ import annotations
 from .. import uapi
 from ..datatypes import TYPES, DataType
 from ..expressions.registers import Bitwise, Byteorder
+from ..headers.tunnel import Tunnel
 from .program import Program, wire_register
 
 
@@ -27,6 +28,8 @@ class Selector:
     shift = 0
     #: header fields that are not byte aligned mask their neighbours out
     mask: int | None = None
+    #: the tunnel inside which the packet is that has it
+    tunnel: Tunnel | None = None
 
     @property
     def width(self) -> int:

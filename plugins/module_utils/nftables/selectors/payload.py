@@ -16,7 +16,12 @@ BASES = {
     "nh": uapi.NFT_PAYLOAD_NETWORK_HEADER,
     "th": uapi.NFT_PAYLOAD_TRANSPORT_HEADER,
     "ih": uapi.NFT_PAYLOAD_INNER_HEADER,
+    "tun": uapi.NFT_PAYLOAD_TUN_HEADER,
 }
+"""Where raw bytes count from; "tun" is a tunnel's own header, for what looks into one."""
+
+HEADER_BASES = {**BASES, "ih": uapi.NFT_PAYLOAD_TUN_HEADER}
+"""The same for named headers: those behind a transport header are tunnels' own."""
 
 
 class Payload(Selector):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ..headers import Field, Header
+from ..headers.tunnel import Tunnel
 
 
 class Surroundings:
@@ -22,6 +23,10 @@ class Surroundings:
     def need(self, header: Header, field: Field | None = None) -> int:
         """Make sure that ``header`` is there; the bits by which stacked link headers move its fields."""
         return 0
+
+    def within(self, tunnel: Tunnel) -> Surroundings:
+        """Where a selector stands that looks at the packet inside a tunnel."""
+        return self
 
     def need_first(self, header: Header) -> None:
         """The same for a network header, asked at the rule's head whatever stands before."""

@@ -65,6 +65,8 @@ def typeof_userdata(selector: Selector) -> bytes:
 def _described(selector: Selector) -> bytes:
     if isinstance(selector, Shifted):
         selector = selector.left
+    if selector.tunnel is not None:
+        return b""
     if isinstance(selector, Payload) and selector.header in _DESCRIPTIONS and selector.field is not None:
         fields = list(HEADERS[selector.header].fields)
         data = _field(0, _number(_DESCRIPTIONS[selector.header]))

@@ -15,6 +15,7 @@ from typing import Any
 
 from ...errors import DocumentError
 from ..headers import BY_ETHER_TYPE, BY_PROTOCOL, HEADERS, NEXT_BY_META, Field, Header
+from ..headers.tunnel import Tunnel
 from ..selectors.base import Selector
 from ..selectors.constants import number_of
 from ..selectors.meta import Meta
@@ -48,6 +49,8 @@ class Context(Surroundings):
     ``sets`` the table's declared ones by name. ``inner`` is a rule of such a chain.
     """
 
+    tunnel: Tunnel | None = None
+
     def __init__(
         self, family: str, sets: Mapping[str, SetContent] | None = None, inner: bool = False
     ) -> None:
@@ -61,6 +64,7 @@ class Context(Surroundings):
         self.steps: list[Step] = []
         self.anonymous: list[SetContent] = []
         self.inline: list[Any] = []
+        self._tunnels: dict[str, Context] = {}
 
     # -- protocols
 
@@ -80,6 +84,25 @@ class Context(Surroundings):
         ):
             self._need_icmp_type(header, field)
         return shift
+
+    def within(self, tunnel: Tunnel) -> Context:
+        """What is known of the packet inside a tunnel, whose outer header is made sure of."""
+        if tunnel.name not in self._tunnels:
+            from .tunnels import TunnelContext
+
+            if tunnel.carrier == "udp" and self.transport != "udp":
+                raise DocumentError(
+                    "the rule does not match UDP packets",
+                    found=tunnel.name,
+                    cure="match the port of the tunnel first: udp dport",
+                )
+            self._need_transport(tunnel.carrier)
+            self._tunnels[tunnel.name] = TunnelContext(self, tunnel)
+        return self._tunnels[tunnel.name]
+
+    def placed(self, selector: Selector) -> Selector:
+        """A selector of the packet that this is about."""
+        return selector
 
     def need_first(self, header: Header) -> None:
         """Make sure of a network header at the rule's head: nft puts it there for options and extensions."""
@@ -159,15 +182,18 @@ class Context(Surroundings):
         selector = Payload(BASES["th"], kind.offset, kind.bits, kind.datatype, header.name, "type")
         from .match import imply_any
 
-        imply_any(self, selector, list(field.icmp_types))
+        imply_any(self, self.placed(selector), list(field.icmp_types))
 
     def _imply(self, selector: Selector, number: int) -> None:
         from .match import Relation
 
-        self.steps.append(Relation(selector, "==", selector.pack(number), implied=True))
+        self.steps.append(Relation(self.placed(selector), "==", selector.pack(number), implied=True))
 
     def learn(self, selector: Selector, number: int) -> None:
         """Note what an equality match says about the packet's headers."""
+        if selector.tunnel is not None and selector.tunnel is not self.tunnel:
+            self.within(selector.tunnel).learn(selector, number)
+            return
         header = None
         if isinstance(selector, Meta):
             table = NEXT_BY_META.get(selector.key)
@@ -194,7 +220,9 @@ class Context(Surroundings):
 
     def learn_any(self, selector: Selector, values: Any) -> None:
         """Note what membership in an anonymous set says: which ICMP types it may be."""
-        if (
+        if selector.tunnel is not None and selector.tunnel is not self.tunnel:
+            self.within(selector.tunnel).learn_any(selector, values)
+        elif (
             isinstance(selector, Payload)
             and selector.field == "type"
             and selector.header in ("icmp", "icmpv6")

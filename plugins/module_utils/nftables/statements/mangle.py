@@ -146,6 +146,8 @@ def compile_mangle(value: Any, context: Context) -> None:
         target = build(value["key"], context)
     except DocumentError as error:
         raise error.at("key") from None
+    if target.tunnel is not None:
+        raise DocumentError("what is inside a tunnel cannot be changed", "key", value["key"])
     try:
         if isinstance(target, Payload):
             _compile_write(target, value["value"], context)

@@ -45,6 +45,7 @@ def _mergeable(step: Step) -> bool:
     return (
         type(step) is Relation
         and isinstance(step.selector, Payload)
+        and step.selector.tunnel is None
         and step.selector.aligned
         and step.op in ("==", "in")
     )
