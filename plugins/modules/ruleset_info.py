@@ -81,15 +81,15 @@ EXAMPLES = r"""
     label: "{{ item.0.name }}"
   when: item.1.counter.packets | default(0) > 0
 
-- name: Take a host's firewall over into a file of the inventory
+- name: Take a host's firewall over, as it is
   rempart.netfilter.ruleset_info:
     document: true
   register: held
 
-- name: Write the file
+- name: Write it beside the playbook
   ansible.builtin.copy:
     content: "{{ held.document | to_nice_yaml }}"
-    dest: host_vars/{{ inventory_hostname }}/firewall.yml
+    dest: "{{ playbook_dir }}/{{ inventory_hostname }}.firewall.yml"
     mode: "0600"
   delegate_to: localhost
 
