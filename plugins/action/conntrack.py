@@ -14,6 +14,9 @@ from ..module_utils.errors import DocumentError, Problem
 from ..module_utils.tunables.settings import check
 from ..plugin_utils.controller import DocumentAction
 
+_KEPT = ("persist", "root", "state", "netns", "_document")
+"""The module's options that are not settings."""
+
 
 class ActionModule(DocumentAction):
     """Check the settings before any host is touched."""
@@ -23,7 +26,8 @@ class ActionModule(DocumentAction):
     def arguments(self, args: dict[str, Any]) -> dict[str, Any]:
         """``_document`` instead of the settings."""
         section = section_of(args)
-        problems = check(section)
+        unknown = {key: value for key, value in args.items() if key not in (*OPTIONS, *_KEPT)}
+        problems = check({**section, **unknown})
         if args.get("state") == "absent":
             problems = [
                 Problem("nothing is set with state absent", key, value, cure="leave it out")
@@ -31,5 +35,5 @@ class ActionModule(DocumentAction):
             ]
         if problems:
             raise DocumentError.of(problems)
-        kept = {key: value for key, value in args.items() if key not in OPTIONS}
+        kept = {key: value for key, value in args.items() if key in _KEPT}
         return {**kept, "_document": json.dumps(section, default=str)}
