@@ -114,7 +114,7 @@ def report(session: Session, done: Done, verb: str, show_diff: bool, ahead: bool
         session.write_json({**found, "warnings": warnings} if warnings else found)
         return
     for warning in warnings:
-        complain("warning: conntrack.%s" % warning)
+        complain("warning: conntrack: %s" % warning)
     if not done.changed:
         session.write("nothing to do\n" if verb != "drifted" else "in line\n")
         return

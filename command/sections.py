@@ -22,8 +22,6 @@ _CONNTRACK = re.compile(rb"conntrack[\"']?\s*:|\?\s*[\"']?conntrack")
 
 #: the key at the start of a line, and every line after it that does not begin with another key
 _BLOCK = re.compile(rb"^conntrack:.*(?:\n(?:[ \t#\r].*)?)*", re.MULTILINE)
-#: what would refer to another part of the document
-_REFERENCES = re.compile(rb"[&*]|<<")
 
 
 def has_tables(document: Document) -> bool:
@@ -51,10 +49,10 @@ def conntrack_of(document: Document) -> dict[str, Any] | None:
 def _block(content: bytes) -> dict[str, Any] | None:
     """The key with its value, parsed alone; None where it does not stand alone."""
     found = _BLOCK.findall(content)
-    if len(found) != 1 or _REFERENCES.search(found[0]):
+    if len(found) != 1:
         return None
     try:
         parsed = validation.read(found[0])
     except DocumentError:
-        return None  # the whole will say it with the right line
+        return None  # refers to another part of the document, or the whole will say what is wrong and where
     return parsed if set(parsed) == {"conntrack"} and parsed["conntrack"] is not None else None

@@ -30,7 +30,7 @@ options:
       - The kernel rounds them up to whole pages of memory, 512 buckets on most machines.
       - With V(auto), as many as the number in O(max); without one there, what the kernel itself takes at its
         start, 262144 with more than 4 GiB of memory, 65536 with more than 1 GiB, or else one for each
-        16 KiB of an eighth of the memory, at least 1024.
+        128 KiB, at least 1024.
       - The same for all network namespaces, and set in the first one only.
     type: raw
   max:

@@ -48,7 +48,8 @@ def value(netns: Namespace, key: str) -> str:
         ),
         TABLES + "? conntrack\n: {tcp_loose: false, timeouts: {tcp: {established: 12h}}}\n",
         TABLES + "conntrack: {\n  tcp_loose: false, timeouts: {tcp: {established: 12h}}\n}\n",
-        TABLES + "conntrack:\n  tcp_loose: false\n  timeouts: {tcp: &t {established: 12h}, sctp: *t}\n",
+        TABLES.replace("policy: accept", "comment: &patience 12h")
+        + SETTINGS.replace("established: 12h", "established: *patience"),
     ],
     ids=["below", "above", "json", "explicit key", "flow", "alias"],
 )  # fmt: skip
@@ -131,7 +132,7 @@ def test_a_warning_is_a_line_on_standard_error(netns: Namespace) -> None:
         0,
         "applied: conntrack, timeouts.udplite.replied: 77, was 120\n",
     )
-    assert "warning: conntrack.timeouts.udplite" in done.stderr
+    assert "warning: conntrack: timeouts.udplite" in done.stderr
     code, told = rempart_json("apply", "-", "--netns", netns.name, input=document)
     assert (code, told["changed"], len(told["warnings"])) == (0, False, 1)
 

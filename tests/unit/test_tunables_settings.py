@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from typing import Any
 
@@ -212,3 +213,24 @@ def test_no_key_and_no_word_stands_twice() -> None:
         assert len(words) >= len(TIMEOUTS[name])
         attributes = [one.attribute for one in TIMEOUTS[name].values() if one.attribute]
         assert len(attributes) == len(set(attributes))
+
+
+PAGE = (ROOT / "docs/tunables.md").read_text()
+
+
+def test_the_page_names_every_setting_and_every_state() -> None:
+    rows = dict(re.findall(r"^\| (`.*?`) \| (.*?) \|", PAGE, re.MULTILINE))
+    assert {one.strip("`") for one in rows if "," not in one} >= set(KEYS)
+    for protocol, states in TIMEOUTS.items():
+        if len(states) > 1:
+            assert set(re.findall(r"`(\w+)`", rows["`%s`" % protocol])) == set(states)
+    for setting in TUNABLES.values():
+        line = next(line for line in PAGE.splitlines() if line.startswith("| `%s` |" % setting.name))
+        assert setting.since in line and setting.until in line
+
+
+@pytest.mark.parametrize("text", re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL))
+def test_every_document_of_the_page_is_right(text: str) -> None:
+    document = yaml.safe_load(text)
+    assert check_schema(document) == []
+    assert check(document["conntrack"]) == []

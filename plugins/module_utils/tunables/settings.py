@@ -80,7 +80,7 @@ def _read(section: Any) -> tuple[Declared, list[Problem]]:
         return Declared([]), problems
     found: list[Setting] = []
     persist = section.get("persist")
-    if persist is not None and not isinstance(persist, bool):
+    if "persist" in section and not isinstance(persist, bool):
         problems.append(Problem("no truth value", "persist", persist, "true or false"))
     for key, value in section.items():
         if key in TUNABLES:
