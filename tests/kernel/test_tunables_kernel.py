@@ -220,6 +220,22 @@ def test_timeouts_are_put_back_too(netns: Namespace, tmp_path: Path) -> None:
         assert (cttimeout.read(kernel, socket.IPPROTO_TCP) or {})[9] == 120
 
 
+def test_an_interruption_leaves_nothing_half_done(netns: Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = plan(load({"acct": True, "timeouts": {"tcp": {"close": 77}, "gre": {"replied": 8}}}), netns.name)
+    before = all_values(netns)
+    write = cttimeout.write
+
+    def interrupted(kernel: NetlinkSocket, protocol: int, timeouts: dict[int, int]) -> None:
+        write(kernel, protocol, timeouts)
+        if protocol == socket.IPPROTO_GRE and 8 in timeouts.values():
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(planning.cttimeout, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        found.apply()
+    assert all_values(netns) == before
+
+
 def test_both_bounds_for_fragments_move_in_the_order_that_the_kernel_allows(netns: Namespace) -> None:
     for low, high in ((8000000, 9000000), (1000, 2000), (1500, 9000000), (3145728, 4194304)):
         run(netns, frag6_high_thresh=high, frag6_low_thresh=low)

@@ -170,6 +170,9 @@ class Plan:
                     step.do()
                 except RempartError as error:
                     raise _explained(error.at(step.place), self.steps[:number]) from None
+                except BaseException:  # Ctrl-C: this step may be done or not
+                    _take_back(self.steps[: number + 1])
+                    raise
 
 
 def plan(
@@ -414,12 +417,7 @@ def _probe(steps: list[Step], problems: list[Problem]) -> None:
 
 def _explained(error: RempartError, done: list[Step]) -> RempartError:
     """The error, with what became of the steps before it, which are taken back here."""
-    stuck = []
-    for step in reversed(done):
-        try:
-            step.undo()
-        except RempartError:
-            stuck.append(step.name)
+    stuck = _take_back(done)
     said = "nothing else was changed"
     if stuck:
         said = "these could not be put back as they were: %s" % ", ".join(stuck)
@@ -428,3 +426,14 @@ def _explained(error: RempartError, done: list[Step]) -> RempartError:
     for problem in error.problems:
         problem.cure = "%s; %s" % (problem.cure, said) if problem.cure else said
     return error
+
+
+def _take_back(done: list[Step]) -> list[str]:
+    """Undo steps, the last one first; the names of those that could not be."""
+    stuck = []
+    for step in reversed(done):
+        try:
+            step.undo()
+        except RempartError:
+            stuck.append(step.name)
+    return stuck
