@@ -5,14 +5,51 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rempart.errors import DocumentError
+from rempart.errors import DocumentError, RempartError
 from rempart.ruleset.reconcile import Outcome, reconcile
 
 from .documents import Document
 from .progress import progress_of
-from .session import Session
+from .sections import conntrack_of, has_tables
+from .session import Session, complain
+
+if TYPE_CHECKING:
+    from rempart.tunables.plan import Plan as TunablesPlan
+
+
+class Done:
+    """What a run found and did with the tables and with connection tracking; None where not declared."""
+
+    __slots__ = ("conntrack", "tables")
+
+    def __init__(self, tables: Outcome | None, conntrack: TunablesPlan | None) -> None:
+        self.tables = tables
+        self.conntrack = conntrack
+
+    @property
+    def changed(self) -> bool:
+        """Whether there was, or is, anything to do."""
+        return any(one is not None and one.changed for one in (self.tables, self.conntrack))
+
+    def changes(self) -> list[dict[str, Any]]:
+        """The changes for programs."""
+        found = self.tables.changes() if self.tables is not None else []
+        if self.conntrack is not None:
+            from rempart.tunables import describe
+
+            found += describe.changes(self.conntrack)
+        return found
+
+    def diff(self) -> list[dict[str, str]]:
+        """The difference for people."""
+        found = self.tables.diff() if self.tables is not None else []
+        if self.conntrack is not None:
+            from rempart.tunables import describe
+
+            found += describe.differences(self.conntrack)
+        return found
 
 
 def run(
@@ -21,35 +58,64 @@ def run(
     netns: str | None,
     check: bool,
     full: bool,
-) -> Outcome:
-    """Compare, and unless ``check`` apply. Raises RempartError, with all problems of a wrong document."""
+) -> Done:
+    """Compare, and unless ``check`` apply. Raises RempartError, with all problems of a wrong document.
+
+    Whatever can be known to be wrong with either half is known before either is changed.
+    """
+    section = None
     with progress_of(session, len(document.content)) as progress:
         try:
-            outcome = reconcile(document.source(), netns, check=check, full=full, progress=progress)
+            section = conntrack_of(document)
+            conntrack = None if section is None else _plan(section["conntrack"], netns)
+            outcome = None
+            if has_tables(document):
+                outcome = reconcile(document.source(), netns, check=check, full=full, progress=progress)
         except DocumentError as error:
-            if document.parsed is None:
+            if document.parsed is None and section is None:
                 raise
             session.stage = ""
             from . import problems
 
-            raise DocumentError.of(problems.find(document.parsed, error.problems)) from None
-    session.stage = "compared" if check or not outcome.changed else "done"
-    return outcome
+            raise DocumentError.of(problems.find(document.parse(), error.problems)) from None
+    done = Done(outcome, conntrack)
+    if conntrack is not None and conntrack.changed and not check:
+        _apply(conntrack, outcome)
+    session.stage = "compared" if check or not done.changed else "done"
+    return done
 
 
-def report(session: Session, outcome: Outcome, verb: str, show_diff: bool, ahead: bool) -> None:
+def _plan(section: Any, netns: str | None) -> TunablesPlan:
+    from rempart.tunables.plan import plan
+    from rempart.tunables.settings import load
+
+    try:
+        return plan(load(section), netns)
+    except RempartError as error:
+        raise error.at("conntrack") from None
+
+
+def _apply(conntrack: TunablesPlan, tables: Outcome | None) -> None:
+    """Set what differs in connection tracking, once the tables are in force."""
+    try:
+        conntrack.apply()
+    except RempartError as error:
+        for problem in error.problems:
+            if tables is not None and tables.changed:
+                problem.cure += "; the tables of the document are in force"
+        raise error.at("conntrack") from None
+
+
+def report(session: Session, done: Done, verb: str, show_diff: bool, ahead: bool) -> None:
     """Write what was found; ``ahead`` if it is still to be done. ``verb`` begins the last line."""
+    warnings = done.conntrack.warnings if done.conntrack is not None else []
     if session.as_json:
-        session.write_json(
-            {
-                "changed": outcome.changed,
-                "changes": outcome.changes(),
-                "diff": outcome.diff(),
-                "errors": [],
-            }
-        )
+        found = {"changed": done.changed, "changes": done.changes(), "diff": done.diff(), "errors": []}
+        session.write_json({**found, "warnings": warnings} if warnings else found)
         return
-    if outcome.plan is None or not outcome.changed:
+    for warning in warnings:
+        complain("warning: conntrack: %s" % warning)
+    if not done.changed:
         session.write("nothing to do\n" if verb != "drifted" else "in line\n")
         return
     from . import summary, terminal
@@ -57,8 +123,13 @@ def report(session: Session, outcome: Outcome, verb: str, show_diff: bool, ahead
     if show_diff:
         from . import differences
 
-        terminal.write_diff(session, differences.lines(outcome.diff()))
-    terminal.write_summary(session, verb, summary.rows(outcome.plan), ahead)
+        terminal.write_diff(session, differences.lines(done.diff()))
+    rows = []
+    if done.tables is not None and done.tables.plan is not None:
+        rows += summary.rows(done.tables.plan)
+    if done.conntrack is not None:
+        rows += summary.conntrack_rows(done.conntrack)
+    terminal.write_summary(session, verb, rows, ahead)
 
 
 EMPTY: dict[str, Any] = {"changed": False, "changes": [], "diff": [], "errors": []}

@@ -35,13 +35,29 @@ def find(document: Any, known: list[Problem] | None = None) -> list[Problem]:
             raise
         schema = []
         known = [*known, *error.problems]
-    engine = [*(known or []), *_compiled(document)]
+    settings = _settings(document)
+    # The settings' own words go further: they know the sysctl keys, too.
+    schema = [one for one in schema if not (settings and _in_conntrack(one.place))]
+    engine = [*(known or []), *settings, *_compiled(document)]
     taken = {problem.place for problem in schema}
     found = {str(problem): problem for problem in schema}
     for problem in engine:
         if problem.place not in taken:
             found.setdefault(str(problem), problem)
     return sorted(found.values(), key=lambda problem: _order(problem.place))
+
+
+def _settings(document: Any) -> list[Problem]:
+    """What is wrong with the settings of connection tracking."""
+    if not isinstance(document, dict) or "conntrack" not in document:
+        return []
+    from rempart.tunables.settings import check
+
+    return [one.at("conntrack") for one in check(document["conntrack"])]
+
+
+def _in_conntrack(place: str) -> bool:
+    return place == "conntrack" or place.startswith("conntrack.")
 
 
 def _compiled(document: Any) -> list[Problem]:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Union
+from typing import TYPE_CHECKING, Union
 
 from rempart.netlink.attributes import table as attributes_of
 from rempart.nftables import uapi
@@ -14,6 +14,9 @@ from rempart.ruleset.desired import POLICY_NAMES
 from rempart.ruleset.kernel import KernelRule
 from rempart.ruleset.rules import DesiredRule
 from rempart.ruleset.steps import ChainPlan, FlowtablePlan, ObjectPlan, Plan, SetPlan, TablePlan
+
+if TYPE_CHECKING:
+    from rempart.tunables.plan import Plan as TunablesPlan
 
 Part = Union[ChainPlan, SetPlan, ObjectPlan, FlowtablePlan]
 
@@ -65,6 +68,23 @@ def rows(plan: Plan) -> list[Row]:
             found.append(own)
         parts: list[Part] = [*table.objects, *table.flowtables, *table.sets, *table.chains]
         found += [_part_row(own.table, part) for part in parts if part.changed]
+    return found
+
+
+def conntrack_rows(plan: TunablesPlan) -> list[Row]:
+    """One row for each setting of connection tracking that changes, and each file."""
+    from rempart.tunables import describe
+
+    found = []
+    for change in describe.changes(plan):
+        if change["kind"] == "file":
+            row = Row("conntrack", change["path"])
+            row.note("file", change["action"], "the file for boot")
+        else:
+            row = Row("conntrack", change["name"])
+            before, after = (str(change[side]).lower() for side in ("before", "after"))
+            row.note("setting", "change", "%s, was %s" % (after, before))
+        found.append(row)
     return found
 
 

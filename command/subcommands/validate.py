@@ -40,8 +40,14 @@ def command(
     if session.as_json:
         session.write_json({"valid": True, "errors": []})
         return EXIT_DONE
-    chains = [chain for table in parsed["tables"] for chain in table.get("chains", ())]
+    tables = parsed.get("tables", [])
+    chains = [chain for table in tables for chain in table.get("chains", ())]
     rules = sum(len(chain.get("rules", ())) for chain in chains)
-    counted = (count(len(parsed["tables"]), "table"), count(len(chains), "chain"), count(rules, "rule"))
+    counted = [count(len(tables), "table"), count(len(chains), "chain"), count(rules, "rule")]
+    if "conntrack" in parsed:
+        from rempart.tunables.settings import load
+
+        settings = count(len(load(parsed["conntrack"]).settings), "connection tracking setting")
+        counted = [*(counted if "tables" in parsed else ()), settings]
     session.write("%s: valid (%s)\n" % (document.name, ", ".join(counted)))
     return EXIT_DONE

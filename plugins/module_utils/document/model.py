@@ -44,6 +44,7 @@ HOOKS["inet"] = {**HOOKS["ip"], "filter": (*HOOKS["ip"]["filter"], "ingress")}
 
 DEVICE_HOOKS = ("ingress", "egress")
 
+DOCUMENT_KEYS = ("tables", "conntrack")
 _DECLARING = ("sets", "maps", *OBJECTS, "flowtables")
 TABLE_KEYS = ("name", "family", "comment", "flags", "chains", *_DECLARING)
 CHAIN_KEYS = ("name", "type", "hook", "priority", "policy", "device", "devices", "comment", "rules")
@@ -147,13 +148,14 @@ def load(document: Any, partial: bool = False) -> list[Table]:
     Whatever the schema would refuse is refused here too, but for the rules' own
     keys: those are for ``flat.lower``. ``partial``: the document names only some of
     what is in its tables, so jumps and references may lead to what it does not name.
+    ``conntrack``, beside or instead of ``tables``, is for ``tunables.settings``.
     """
     problems: list[Problem] = []
     tables: list[Table] = []
     if not isinstance(document, dict):
         raise DocumentError("a document is a mapping with the key 'tables'", found=document)
-    note_unknown(document, ("tables",), "", problems)
-    if "tables" not in document:
+    note_unknown(document, DOCUMENT_KEYS, "", problems)
+    if document.keys().isdisjoint(DOCUMENT_KEYS):
         problems.append(Problem("the key 'tables' is missing", allowed="a list of tables"))
     seen: dict[tuple[str, str], str] = {}
     for index, one in enumerate(read_list(document.get("tables", []), "tables", problems)):

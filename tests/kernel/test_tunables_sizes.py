@@ -1,0 +1,117 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The sizes that count for all network namespaces: set in the first one, and put back at once."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rempart.tunables import describe, sizes
+from rempart.tunables.persist import MODULES, SYSCTL
+from rempart.tunables.plan import Plan, plan
+from rempart.tunables.settings import load
+
+from tests.support.command import SCRIPT, environment
+
+DIRECTORY = Path("/proc/sys/net/netfilter")
+GLOBAL = ("nf_conntrack_buckets", "nf_conntrack_max", "nf_conntrack_expect_max")
+
+#: the machine's own files for boot are out of reach, and gone at the end
+OWN_FILES = (
+    "unshare",
+    "--mount",
+    "sh",
+    "-c",
+    'set -e; mount -t tmpfs none /etc; "$@"; cat /etc/*/*.conf',
+    "sh",
+)
+
+
+def numbers() -> dict[str, int]:
+    return {key: int((DIRECTORY / key).read_text()) for key in GLOBAL}
+
+
+@pytest.fixture
+def present(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]]:
+    """The sizes that there are, and are again after the test; no other test changes them meanwhile."""
+    lock = tmp_path_factory.getbasetemp().parent / "conntrack-sizes"
+    with lock.open("w") as opened:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        before = numbers()
+        try:
+            yield before
+        finally:
+            for key in GLOBAL:
+                (DIRECTORY / key).write_text(str(before[key]))
+            assert numbers() == before
+
+
+def run(**section: Any) -> Plan:
+    found = plan(load({"persist": False, **section}))
+    found.apply()
+    return found
+
+
+def test_sizes_are_set_once(present: dict[str, int]) -> None:
+    more = present["nf_conntrack_max"] + 1000
+    found = run(max=more, expect_max=5000)
+    assert numbers() == {**present, "nf_conntrack_max": more, "nf_conntrack_expect_max": 5000}
+    assert [one["name"] for one in describe.changes(found)] == ["max", "expect_max"]
+    assert not run(max=more, expect_max=5000).changed
+
+
+def test_buckets_that_the_kernel_rounds_up_are_no_difference(present: dict[str, int]) -> None:
+    wish = present["nf_conntrack_buckets"] - 1500
+    run(buckets=wish)
+    made = numbers()["nf_conntrack_buckets"]
+    assert wish < made == sizes.rounded(wish) < present["nf_conntrack_buckets"]
+    assert not run(buckets=wish).changed
+
+
+def test_auto_is_what_the_kernel_took_at_its_start(present: dict[str, int]) -> None:
+    """Of the kernels that reckon so (since Linux 5.15), on a machine whose sizes nobody has set."""
+    run(max=present["nf_conntrack_max"] + 1000, buckets=1024)
+    run(max="auto", buckets="auto")
+    assert numbers()["nf_conntrack_buckets"] == sizes.rounded(sizes.buckets_for(sizes.memory()))
+    assert numbers()["nf_conntrack_max"] == numbers()["nf_conntrack_buckets"]
+    assert not run(max="auto", buckets="auto").changed
+    run(max=200000, buckets="auto")
+    assert numbers()["nf_conntrack_buckets"] == sizes.rounded(200000)
+    run(max="auto")
+    assert numbers()["nf_conntrack_max"] == sizes.rounded(200000)
+
+
+def test_sizes_that_do_not_belong_together_are_said(present: dict[str, int]) -> None:
+    found = plan(load({"max": 4 * present["nf_conntrack_buckets"] + 1}))
+    assert len(found.warnings) == 1
+    assert "one bucket for each connection" in found.warnings[0]
+    assert plan(load({"acct": True, "persist": False})).warnings == []
+    assert numbers() == present
+
+
+def test_a_document_is_in_force_and_kept(present: dict[str, int]) -> None:
+    """The command on the host itself; only a size is set, the rest of the host's namespace stays as it is."""
+    wanted = present["nf_conntrack_max"] + 1000
+    document = json.dumps({"conntrack": {"max": wanted}})
+    done = subprocess.run(
+        [*OWN_FILES, str(SCRIPT), "apply", "--json", "-"],
+        input=document,
+        capture_output=True,
+        text=True,
+        env=environment(),
+    )
+    assert done.returncode == 0, done.stderr
+    told, _, rest = done.stdout.partition("\n}\n")
+    changes = json.loads(told + "}")["changes"]
+    assert [one.get("name", one.get("path")) for one in changes] == ["max", "/" + SYSCTL, "/" + MODULES]
+    assert numbers()["nf_conntrack_max"] == wanted
+    assert "\nnet.netfilter.nf_conntrack_max = %d\n" % wanted in rest
+    assert "\nnf_conntrack\n" in rest
+    assert not Path("/" + SYSCTL).exists()
