@@ -57,7 +57,8 @@ def group() -> None:
 
     A document names tables of nftables with their chains and rules. The tables
     in it are made so in one transaction; rules that stay keep their counters,
-    and tables that it does not name are never touched.
+    and tables that it does not name are never touched. It may also set how
+    connections are tracked.
     """
 
 

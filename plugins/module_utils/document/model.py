@@ -153,7 +153,7 @@ def load(document: Any, partial: bool = False) -> list[Table]:
     problems: list[Problem] = []
     tables: list[Table] = []
     if not isinstance(document, dict):
-        raise DocumentError("a document is a mapping with the key 'tables'", found=document)
+        raise DocumentError("a document is a mapping with the key 'tables' or 'conntrack'", found=document)
     note_unknown(document, DOCUMENT_KEYS, "", problems)
     if document.keys().isdisjoint(DOCUMENT_KEYS):
         problems.append(Problem("the key 'tables' is missing", allowed="a list of tables"))

@@ -16,6 +16,8 @@ from typing import Any
 
 from ..errors import DocumentError, HostError, Problem, join_place, nearest
 
+_WHOLE = "a mapping with the key 'tables' or 'conntrack'"
+
 _cache: dict[str, Any] = {}
 
 
@@ -293,11 +295,9 @@ def read(text: str | bytes, name: str = "") -> dict[str, Any]:
     as_json = name.endswith(".json") or text.lstrip()[:1] == "{"
     document = _read_json(text, name) if as_json else _read_yaml(text, name)
     if document is None:
-        raise DocumentError("the document is empty", name, allowed="a mapping with the key 'tables'")
+        raise DocumentError("the document is empty", name, allowed=_WHOLE)
     if not isinstance(document, dict):
-        raise DocumentError(
-            "a document is a mapping with the key 'tables'", name, document, cure=_looks_like(document)
-        )
+        raise DocumentError("a document is %s" % _WHOLE, name, document, cure=_looks_like(document))
     return document
 
 
