@@ -41,7 +41,7 @@ from ..netlink.attributes import attribute, nested
 from ..netlink.messages import NLM_F_CREATE, NLM_F_REQUEST
 from ..netlink.messages import message as netlink_message
 from . import labels, tuples, uapi
-from .layouts import Decoder, Field, Fields, Nest, Tree, text
+from .decoding import Decoder, Field, Fields, Nest, Tree, text
 from .names import DCCP_STATES, PROTOCOLS, SCTP_STATES, STATES, STATUS, TCP_STATES, words_of
 
 TCP_FLAGS = {

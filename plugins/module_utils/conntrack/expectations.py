@@ -36,7 +36,7 @@ from ..netlink.attributes import NESTED, attribute, table
 from ..netlink.socket import NetlinkSocket
 from . import entries, tuples, uapi
 from . import table as connections
-from .layouts import Decoder, Field, Fields, Nest, Tree, text
+from .decoding import Decoder, Field, Fields, Nest, Tree, text
 from .names import words_of
 
 GET = uapi.NFNL_SUBSYS_CTNETLINK_EXP << 8 | uapi.IPCTNL_MSG_EXP_GET

@@ -19,7 +19,7 @@ from typing import Any
 from ..errors import Problem, nearest
 from ..netlink.attributes import attribute, nested, table
 from . import uapi
-from .layouts import Field, Fields, Fixed, Nest
+from .decoding import Field, Fields, Fixed, Nest
 from .names import PROTOCOLS
 
 FAMILIES = {"ip": socket.AF_INET, "ip6": socket.AF_INET6}
