@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import contextlib
+import re
+import select
 import socket
 import struct
 import time
@@ -13,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from rempart.conntrack import expectations, line, tuples, uapi, xml
+from rempart.conntrack import entries, expectations, line, tuples, uapi, xml
 from rempart.conntrack.names import SCTP_STATES, TCP_STATES
 from rempart.netlink import messages
 from rempart.netlink.attributes import attribute
@@ -158,9 +160,10 @@ def translated_and_marked(hosts: Routed, version: int, held: contextlib.ExitStac
     address = SERVER[version]
     held.enter_context(echo_server(hosts.server, address, 7, ("tcp",)))
     tcp_exchange(hosts.client, LAN[version], 80, b"through the router")
+    unanswered = (6002, 5003)  # sent from an address that nobody has; answered in a zone that is not its own
     for port in (6001, 6002, *range(5001, 5007)):
         with echo_server(hosts.server, address, port, ("udp",)):
-            udp_send(hosts.client, SERVER[version], port, timeout=2)
+            udp_send(hosts.client, SERVER[version], port, timeout=0.05 if port in unanswered else 2)
     hosts.send([udp(CLIENT[version], SERVER[version], 4999, 4999)])
     # An FTP client that asks for a connection back: the first line lets the helper find its place.
     held.enter_context(echo_server(hosts.server, address, 21, ("tcp",)))
@@ -369,3 +372,107 @@ def test_expectations_with_flags(netns: Namespace, flags: int) -> None:
         lambda: list(xml.document(map(xml.expectation, expected(netns)), xml.EXPECTATIONS)),
         lambda: conntrack_tool.listing(netns, "expect", "-o", "xml"),
     )
+
+
+GROUPS = {
+    False: (uapi.NFNLGRP_CONNTRACK_NEW, uapi.NFNLGRP_CONNTRACK_UPDATE, uapi.NFNLGRP_CONNTRACK_DESTROY),
+    True: (
+        uapi.NFNLGRP_CONNTRACK_EXP_NEW,
+        uapi.NFNLGRP_CONNTRACK_EXP_UPDATE,
+        uapi.NFNLGRP_CONNTRACK_EXP_DESTROY,
+    ),
+}
+
+
+class Heard:
+    """The events of a namespace as (event, netlink port of who caused it, body)."""
+
+    def __init__(self, kernel: NetlinkSocket, of_expectations: bool) -> None:
+        self._socket = kernel.socket
+        for group in GROUPS[of_expectations]:
+            self._socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
+
+    def all(self) -> list[tuple[str, int, bytes]]:
+        found = []
+        while select.select([self._socket], [], [], 0.1)[0]:
+            data = self._socket.recv(65536)
+            for kind, flags, _, start, stop in messages.split(data):
+                (port,) = struct.unpack_from("=I", data, start - 4)
+                new = "new" if flags & messages.NLM_F_CREATE else "update"
+                event = "destroy" if kind & 0xFF == uapi.IPCTNL_MSG_CT_DELETE else new
+                found.append((event, port, data[start:stop]))
+        return found
+
+
+def make_events(netns: Namespace) -> None:
+    """A connection with a helper and an expectation, both ended by a program."""
+    with echo_server(netns, "127.0.0.1", 21, ("tcp",)), netns.socket(socket.AF_INET) as client:
+        client.settimeout(2)
+        client.connect(("127.0.0.1", 21))
+        for said in (b"USER me\r\n", b"PORT 127,0,0,1,4,1\r\n"):
+            client.sendall(said)
+            assert client.recv(100) == said
+        netns.run("conntrack", "-F", "expect")
+    netns.run("conntrack", "-F")
+
+
+EVENTS_RULES = """
+table inet t {
+  ct helper ftp { type "ftp" protocol tcp; }
+  chain c {
+    type filter hook output priority -150;
+    tcp dport 21 ct helper set "ftp" ct mark set 5
+  }
+}
+"""
+
+
+@pytest.mark.parametrize("options", ["id,ktimestamp,timestamp", "xml,ktimestamp", "xml,timestamp"])
+def test_events(netns: Namespace, options: str) -> None:
+    netns.sysctl("net.netfilter.nf_conntrack_timestamp", 1)
+    netns.nft(EVENTS_RULES)
+    with NetlinkSocket(netns.name) as kernel, conntrack_tool.events(netns, "-o", options) as tool:
+        heard = Heard(kernel, False)
+        make_events(netns)
+        events = heard.all()
+        head = 2 if "xml" in options else 0
+        tool.wait(head + len(events))
+        said = tool.stop()
+    ours = []
+    for event, port, body in events:
+        entry = entries.decode(body)
+        if "xml" in options:
+            when = time.localtime() if "timestamp" in options.split(",") else None
+            ours.append(xml.connection(entry, event, "ktimestamp" in options, when=when))
+        else:
+            ours.append(line.connection(entry, event, id=True, ktimestamp=True))
+            # When it was received is the receiver's own; the form of that is not.
+            stamp = re.match(r"\[(\d+)\.(\d{6})\]\t", said[len(ours) - 1])
+            assert stamp is not None
+            ours[-1] = line.stamp(int(stamp[1]) + (int(stamp[2]) + 0.5) / 1e6) + ours[-1]
+        ours[-1] += line.userspace(port, "conntrack")
+        assert time.time() - 600 < entry["event_time"] / 1e9 < time.time()
+    if "xml" in options:
+        ours = list(xml.document(ours))
+    assert list(map(still, ours)) == list(map(still, said))
+    assert [event for event, _, _ in events][:: len(events) - 1] == ["new", "destroy"]
+    assert "portid" in said[-1 - (head > 0)]
+
+
+@pytest.mark.parametrize("options", [[], ["-o", "xml"]], ids=["line", "xml"])
+def test_events_of_expectations(netns: Namespace, options: list[str]) -> None:
+    netns.nft(EVENTS_RULES)
+    with NetlinkSocket(netns.name) as kernel, conntrack_tool.events(netns, "expect", *options) as tool:
+        heard = Heard(kernel, True)
+        make_events(netns)
+        events = [(event, expectations.decode(body)) for event, _, body in heard.all()]
+        head = 2 if options else 0
+        tool.wait(head + len(events))
+        said = tool.stop()
+    if options:
+        flows = [xml.expectation(entry, event) for event, entry in events]
+        ours = list(xml.document(flows, xml.EXPECTATIONS))
+    else:
+        ours = [line.expectation(entry, event) for event, entry in events]
+    assert list(map(still, ours)) == list(map(still, said))
+    assert [event for event, _ in events][:: len(events) - 1] == ["new", "destroy"]

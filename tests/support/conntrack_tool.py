@@ -28,10 +28,12 @@ exec conntrack "$@"
 """
 
 _MOVING = (
-    (re.compile(r"^((?:\s*\[\w+\] )?(?:ipv[46] +\d+ )?\w+ +\d+ )\d+ "), r"\1TIMEOUT "),
+    (re.compile(r"^((?:\[[\d.]+\]\t)?(?:\s*\[\w+\] )?(?:ipv[46] +\d+ )?\w+ +\d+ )\d+ "), r"\1TIMEOUT "),
     (re.compile(r"^((?:\s*\[\w+\] )?)\d+ proto="), r"\1TIMEOUT proto="),
     (re.compile(r"\b(delta-time|use|portid)=\d+"), r"\1=N"),
     (re.compile(r"<(timeout|deltatime|use)>\d+<"), r"<\1>N<"),
+    # conntrack looks the program up when it may be gone already
+    (re.compile(r"( \[USERSPACE\] portid=N) progname=\w+$"), r"\1"),
     (re.compile(r"<hour>\d+</hour><min>\d\d</min><sec>\d\d</sec>"), "<hour/><min/><sec/>"),
 )
 

@@ -30,8 +30,8 @@ from ..netlink.namespace import Entered
 from ..netlink.socket import NetlinkSocket
 from . import expectations, uapi
 
-FILLING = 80
-FULL = 95
+FILLING_FROM = 80
+FULL_FROM = 95
 """Per cent of the limit from which a table is said to be filling, and full."""
 
 LONG_CHAIN = 8
@@ -39,7 +39,8 @@ LONG_CHAIN = 8
 (Documentation/networking/nf_conntrack-sysctl.rst: the defaults make it 2 where the table is full;
 before Linux 5.15 they made it 8)."""
 
-OK_, FILLING_, FULL_ = VERDICTS = ("ok", "filling", "full")
+VERDICTS = ("ok", "filling", "full")
+"""From the best to the worst."""
 
 _DIRECTORY = "/proc/sys/net/netfilter/"
 _GET_STATS = uapi.NFNL_SUBSYS_CTNETLINK << 8 | uapi.IPCTNL_MSG_CT_GET_STATS
@@ -168,24 +169,24 @@ def saturation(now: Mapping[str, Any], before: Mapping[str, Any] | None = None) 
         ("use", now["entries"], now["max"], "connections"),
         ("expect_max", now.get("expectations", 0), now.get("expect_max", 0), "expectations"),
     ):
-        if most and entries * 100 >= most * FILLING:
+        if most and entries * 100 >= most * FILLING_FROM:
             add(
-                FULL_ if entries * 100 >= most * FULL else FILLING_,
+                "full" if entries * 100 >= most * FULL_FROM else "filling",
                 about,
                 "%d of %d %s are in use (%s per cent)" % (entries, most, what, _use(entries, most)),
             )
     counted = now.get("statistics", {})
     earlier = before.get("statistics", {}) if before is not None else None
     for word, meaning, verdict in (
-        ("drop", "new connections were refused for want of room", FULL_),
-        ("early_drop", "connections were ended early to make room", FULL_),
-        ("chaintoolong", "new connections were refused since their hash chain is too long", FULL_),
-        ("insert_failed", "connections were not entered, since another packet had begun the same", OK_),
+        ("drop", "new connections were refused for want of room", "full"),
+        ("early_drop", "connections were ended early to make room", "full"),
+        ("chaintoolong", "new connections were refused since their hash chain is too long", "full"),
+        ("insert_failed", "connections were not entered, since another packet had begun the same", "ok"),
     ):
         value = counted.get(word, 0)
         if earlier is None:
             if value:
-                past = FILLING_ if verdict == FULL_ else verdict
+                past = "filling" if verdict == "full" else verdict
                 add(past, word, "%s: %d since the counting began" % (meaning, value))
         elif value > earlier.get(word, 0):
             add(verdict, word, "%s: %d since the last look" % (meaning, value - earlier.get(word, 0)))
@@ -193,14 +194,14 @@ def saturation(now: Mapping[str, Any], before: Mapping[str, Any] | None = None) 
     if buckets:
         if now["entries"] * 2 > buckets * LONG_CHAIN:
             add(
-                FILLING_,
+                "filling",
                 "buckets",
                 "%d hash buckets are too few for %d connections: %.0f entries in each"
                 % (buckets, now["entries"], now["entries"] * 2 / buckets),
             )
         elif now["max"] * 2 > buckets * LONG_CHAIN:
             add(
-                OK_,
+                "ok",
                 "buckets",
                 "%d hash buckets will be too few for as many as %d connections: raise nf_conntrack_buckets"
                 % (buckets, now["max"]),
