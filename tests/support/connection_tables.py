@@ -13,7 +13,6 @@ import socket
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Optional
 
 from rempart.conntrack import uapi
 from rempart.netlink import messages

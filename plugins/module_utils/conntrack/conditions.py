@@ -21,7 +21,6 @@ import struct
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Optional
 
 from . import uapi
 from .layouts import Layout, Path
@@ -145,13 +144,20 @@ class Field:
 
     def value(self, body: bytes, start: int, layout: Layout) -> tuple[int, int | None]:
         """(kind, number) of one message's value; the number is None where it has none."""
+        kind, place = self.place(layout)
+        if place is None:
+            return ANY, self.default
+        offset, length = place
+        raw = body[start + offset : start + offset + length]
+        return kind, _little(raw) if self.little else int.from_bytes(raw, "big")
+
+    def place(self, layout: Layout) -> tuple[int, tuple[int, int] | None]:
+        """(kind, place) of the value in messages of a layout; the place is None where they have none."""
         for kind, path in self.paths.items():
             place = layout.places.get(path)
             if place is not None:
-                offset, length = place
-                raw = body[start + offset : start + offset + length]
-                return kind, _little(raw) if self.little else int.from_bytes(raw, "big")
-        return ANY, self.default
+                return kind, place
+        return ANY, None
 
 
 def _little(raw: bytes) -> int:
@@ -223,6 +229,7 @@ class Values(Condition):
         self._unwanted = {kind: _numbers(unwanted, kind) for kind in kinds}
 
     def holds(self, body: bytes, start: int, layout: Layout) -> bool:
+        """As :class:`Condition` has it."""
         found = not self.wanted
         for field in self.fields:
             kind, number = field.value(body, start, layout)
@@ -234,16 +241,13 @@ class Values(Condition):
         return found
 
     def pattern(self, layout: Layout) -> Pattern | None:
+        """As :class:`Condition` has it."""
         wanted: list[bytes] = []
         unwanted: list[bytes] = []
         upto = -1
         always = not self.wanted
         for field in self.fields:
-            kind, place = ANY, None
-            for kind, path in field.paths.items():
-                place = layout.places.get(path)
-                if place is not None:
-                    break
+            kind, place = field.place(layout)
             if place is None:
                 # That it is absent is known once every header is seen.
                 upto = layout.length
@@ -297,6 +301,7 @@ class Words(Condition):
         self.unwanted = tuple(unwanted)
 
     def holds(self, body: bytes, start: int, layout: Layout) -> bool:
+        """As :class:`Condition` has it."""
         place = layout.places.get(self.path)
         if place is None:
             return not self.wanted
@@ -305,6 +310,7 @@ class Words(Condition):
         return word not in self.unwanted and (not self.wanted or word in self.wanted)
 
     def pattern(self, layout: Layout) -> Pattern | None:
+        """As :class:`Condition` has it."""
         place = layout.places.get(self.path)
         if place is None:
             return Pattern(NEVER if self.wanted else ALWAYS, layout.length)
@@ -335,6 +341,7 @@ class Total(Condition):
         self.unwanted = Numbers(unwanted)
 
     def holds(self, body: bytes, start: int, layout: Layout) -> bool:
+        """As :class:`Condition` has it."""
         total = 0
         for path in self.paths:
             place = layout.places.get(path)
@@ -362,6 +369,7 @@ class Age(Condition):
         self.unwanted = Numbers(unwanted)
 
     def holds(self, body: bytes, start: int, layout: Layout) -> bool:
+        """As :class:`Condition` has it."""
         place = layout.places.get(self.PATH)
         if place is None or place[1] != _COUNT.size:
             return self.wanted is None
@@ -391,6 +399,7 @@ class Translation(Condition):
         self._unwanted = {kind: _numbers(unwanted or (), kind) for kind in (4, 6)}
 
     def holds(self, body: bytes, start: int, layout: Layout) -> bool:
+        """As :class:`Condition` has it."""
         met = self._meets(body, start, layout, self.wanted, self._wanted) if self.wanted is not None else True
         return met and not (
             self.unwanted is not None and self._meets(body, start, layout, self.unwanted, self._unwanted)

@@ -32,7 +32,7 @@ def _plain(kind: int, size: int, default: int | None = None) -> Field:
 
 
 def _end(direction: int, port: int) -> Field:
-    """What tells connections of two addresses apart: the port, or of ICMP the id, the same in both directions."""
+    """The port of an end; of ICMP the id, which is the same in both directions."""
     nest = (direction, uapi.CTA_TUPLE_PROTO)
     return Field(
         {

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 from ..errors import nearest
 from ..nftables.datatypes import (
@@ -291,9 +291,9 @@ def comparison(most: int, what: str, unit: Callable[[str], int | None], allowed:
         text = str(value)
         sign = next((one for one in _COMPARISONS if text.startswith(one)), "")
         if not sign and "-" in text[1:]:
-            low, _dash, high = text.partition("-")
-            first = one(low, value)
-            return [Item(first, _not_below(first, one(high, value), value))]
+            lower, _dash, upper = text.partition("-")
+            first = one(lower, value)
+            return [Item(first, _not_below(first, one(upper, value), value))]
         number = one(text[len(sign) :], value)
         low, high = {
             "<": (0, number - 1),

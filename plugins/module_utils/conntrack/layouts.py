@@ -14,18 +14,17 @@ then the attributes.
 from __future__ import annotations
 
 import struct
-from typing import Dict, Tuple
 
 from ..netlink.attributes import TYPE_MASK
 from ..netlink.messages import ATTRIBUTES
 from . import uapi
 
-Path = Tuple[int, ...]
+Path = tuple[int, ...]
 """The way to an attribute: its nests' types from the outermost, then its own."""
 
 _HEADER = struct.Struct("=HH")
 
-_Nests = Dict[int, "_Nests"]
+_Nests = dict[int, "_Nests"]
 
 _TUPLE: _Nests = {uapi.CTA_TUPLE_IP: {}, uapi.CTA_TUPLE_PROTO: {}}
 _NESTS: _Nests = {

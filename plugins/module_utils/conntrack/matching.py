@@ -19,7 +19,7 @@ import copy
 import re
 import struct
 from collections.abc import Iterator, Sequence
-from typing import Callable, Dict, List, Match, Optional, Tuple
+from typing import Callable, Optional
 
 from ..netlink.messages import HEADER_SIZE
 from . import uapi
@@ -33,8 +33,8 @@ _MOST_HITS = 16  # of that search in a buffer, before looking at each message is
 _LENGTH = struct.Struct("=I")
 _TYPE = struct.Struct("=H")
 
-_Look = Callable[[bytes, int], Optional[Match[bytes]]]
-_Known = Tuple[Layout, Sequence[Condition]]
+_Look = Callable[[bytes, int], Optional[re.Match[bytes]]]
+_Known = tuple[Layout, Sequence[Condition]]
 
 _UNKNOWN = "unknown"
 _NO_LAYOUT: _Look = re.compile(b"(?P<unknown>)").match
@@ -52,10 +52,10 @@ class Matcher:
     def __init__(self, filter: Filter, now: int | None = None) -> None:
         self._conditions = [_at(condition, now) for condition in filter.conditions]
         # By the length of the message: what looks at its body.
-        self._looks: Dict[int, _Look] = {}
+        self._looks: dict[int, _Look] = {}
         # What is known of the layouts met: by length in their order, by the name of their group.
-        self._layouts: Dict[int, List[Layout]] = {}
-        self._known: Dict[str, _Known] = {}
+        self._layouts: dict[int, list[Layout]] = {}
+        self._known: dict[str, _Known] = {}
         traces = sorted(one for one in (condition.trace() for condition in self._conditions) if one)
         self._trace = None
         if traces and traces[0][0] <= _RARE:
@@ -113,7 +113,7 @@ class Matcher:
         if position != end:
             raise ValueError("%d bytes of a netlink buffer are no message" % (end - position))
 
-    def _settle(self, found: Match[bytes], data: bytes, start: int, stop: int) -> bool:
+    def _settle(self, found: re.Match[bytes], data: bytes, start: int, stop: int) -> bool:
         """The answer where the expression matched: all of it, or up to what it cannot ask."""
         name = found.lastgroup
         if name == _UNKNOWN:
@@ -132,8 +132,8 @@ class Matcher:
         if len(layouts) >= _MOST_LAYOUTS:
             return
         layouts.append(layout)
-        wanted: List[bytes] = []
-        judged: List[bytes] = []
+        wanted: list[bytes] = []
+        judged: list[bytes] = []
         for index, one in enumerate(layouts):
             name = "k%d_%d" % (one.length, index)
             rest = [condition for condition in self._conditions if condition.pattern(one) is None]
@@ -143,7 +143,7 @@ class Matcher:
         expression = b"%s|(?!%s)(?P<unknown>)" % (b"|".join(wanted), b"|".join(judged))
         self._looks[layout.length + HEADER_SIZE] = re.compile(expression, re.DOTALL).match
 
-    def _patterns(self, layout: Layout) -> List[Pattern]:
+    def _patterns(self, layout: Layout) -> list[Pattern]:
         """The conditions' expressions for a layout, those first that need the fewest headers.
 
         They are made anew each time, since their groups have names that must not stand twice.
