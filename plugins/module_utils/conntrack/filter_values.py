@@ -63,14 +63,11 @@ def pieces(place: str, value: Any, commas: bool = True) -> Iterator[Piece]:
         yield Piece(place, False, value)
         return
     text = value.strip()
-    negated = text.startswith("!") and not text.startswith("!=")
-    text = text[1:] if negated else text
+    negated = text.startswith("!")
     for part in text.split(",") if commas else [text]:
         part = part.strip()
-        if part.startswith("!="):
-            yield Piece(place, not negated, part[2:].strip())
-        elif part.startswith("!") and not negated:
-            yield Piece(place, True, part[1:].strip())
+        if part.startswith("!"):
+            yield Piece(place, True, part[2 if part.startswith("!=") else 1 :].strip())
         else:
             yield Piece(place, negated, part)
 

@@ -313,13 +313,13 @@ class _Reading:
             self.conditions.append(Translation(key, sides, choice.wanted or None, choice.unwanted or None))
 
     def read_texts(self, key: str, path: tuple[int, ...]) -> None:
-        """A key whose values are texts, in which commas mean nothing."""
+        """A key whose values are texts. In a security context a comma is part of the text."""
         if key not in self.values:
             return
         choice = Choice()
         wanted: list[bytes] = []
         unwanted: list[bytes] = []
-        for piece in self.pieces(key, commas=False):
+        for piece in self.pieces(key, commas=key != "secctx"):
             try:
                 (unwanted if piece.negated else wanted).append(values.word(piece.value))
             except DatatypeError as error:
