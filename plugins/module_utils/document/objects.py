@@ -31,6 +31,10 @@ TIMEOUT_STATES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """The states of nft(8), "ct timeout", by protocol."""
 
+LONGEST_TIMEOUT = 0x7FFFFFFF // 1000
+"""Seconds, almost 25 days. The kernel counts in ticks of up to 1/1000 of a second and 31 bits: a connection
+with a longer timeout would be over at once, or soon (nf_ct_expires() of net/netfilter/nf_conntrack.h)."""
+
 CONTEXT_LENGTH = 256
 """NFT_SECMARK_CTX_MAXLEN of linux/netfilter/nf_tables.h, the closing NUL included."""
 
@@ -133,8 +137,14 @@ def _ct_timeout(value: dict[str, Any], family: str) -> Mapping[str, Any]:
         if state in policy:
             try:
                 found = milliseconds(policy[state])
-                if found % 1000 or found // 1000 > 0xFFFFFFFF:
+                if found % 1000:
                     raise DocumentError("no whole number of seconds", found=policy[state])
+                if found // 1000 > LONGEST_TIMEOUT:
+                    raise DocumentError(
+                        "longer than every kernel can count",
+                        found=policy[state],
+                        allowed="up to %d seconds (24 days)" % LONGEST_TIMEOUT,
+                    )
             except DocumentError as error:
                 raise error.at("policy.%s" % state) from None
             seconds[state] = found // 1000
