@@ -1,0 +1,53 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A network namespace of one's own, to try out what the kernel can do where it does no harm."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from ..errors import HostError
+from .namespace import PRIVILEGE
+from .socket import NetlinkSocket
+
+_CLONE_NEWNET = 0x40000000  # linux/sched.h
+
+
+def private_socket() -> NetlinkSocket:
+    """A netlink socket in a new network namespace, which goes when the socket is closed.
+
+    The kernel keeps the namespace per thread: that of the caller stays where it is. Raises HostError.
+    """
+    made: list[NetlinkSocket | BaseException] = []
+
+    def inside() -> None:
+        try:
+            _unshare()
+            made.append(NetlinkSocket())
+        except BaseException as error:  # for the calling thread to raise
+            made.append(error)
+
+    thread = threading.Thread(target=inside)
+    thread.start()
+    thread.join()
+    (found,) = made
+    if isinstance(found, OSError):
+        raise HostError("cannot make a network namespace: %s" % found.strerror, cure=PRIVILEGE) from found
+    if isinstance(found, BaseException):
+        raise found
+    return found
+
+
+def _unshare() -> None:
+    native = getattr(os, "unshare", None)  # Python 3.12
+    if native is not None:
+        native(_CLONE_NEWNET)
+        return
+    import ctypes
+
+    library = ctypes.CDLL(None, use_errno=True)
+    if library.unshare(ctypes.c_int(_CLONE_NEWNET)) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
