@@ -18,6 +18,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ..module_utils.ansible.places import NO_PLACES, moved_problems
+from ..module_utils.assignments.request import Request
 from ..module_utils.document import validation
 from ..module_utils.errors import DocumentError, RempartError
 from ..module_utils.ruleset.reconcile import check_only
@@ -86,6 +87,17 @@ def checked(document: dict[str, Any], partial: bool = False) -> str:
     if problems:
         raise DocumentError.of(problems)
     return text
+
+
+def checked_request(request: Request) -> None:
+    """Raise DocumentError with all that is wrong with what a task asks of one of the collection's tables."""
+    problems = list(request.problems)
+    try:
+        checked(request.document(), partial=True)
+    except DocumentError as error:
+        problems += error.problems
+    if problems:
+        raise DocumentError.of(problems)
 
 
 def _within(place: str, places: list[str]) -> bool:
