@@ -46,7 +46,7 @@ options:
       - The time in each state, in seconds or as a text such as V(12h), V(5d) or V(1h30m), at most 24 days.
       - States of tcp are C(syn_sent), C(syn_recv), C(established), C(fin_wait), C(close_wait), C(last_ack),
         C(time_wait), C(close), C(syn_sent2), C(retrans) and C(unack).
-      - States of udp are C(unreplied), before an answer is seen, and C(replied).
+      - States of udp are C(unreplied), and C(replied) of those that were answered for two seconds.
       - States that it does not name have what the kernel has where nobody changed it, such as 5 days for
         C(established), whatever is set for all other connections.
     type: dict
