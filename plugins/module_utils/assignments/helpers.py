@@ -118,11 +118,7 @@ def _rules(
     helper: Helper, item: dict[str, Any], place: str, request: Request, problems: list[Problem]
 ) -> list[tuple[str, str, dict[str, Any]]]:
     """The rules of one item: protocol, place and rule of each."""
-    traffic = traffic_of(item, (*OWN, "dport"), place, problems)
-    if "dport" in item:
-        problems.append(
-            Problem("not a key of a helper", _inside(place, "dport"), item["dport"], cure="say ports")
-        )
+    traffic = traffic_of(item, OWN, place, problems, _REASONS)
     protocols = _protocols(helper, item.get("protocol"), _inside(place, "protocol"), problems)
     ports = item.get("ports")
     if ports is not None and len({helper.kernel[one].port for one in protocols}) > 1:
@@ -171,6 +167,8 @@ def _protocols(helper: Helper, given: Any, place: str, problems: list[Problem]) 
         problems.append(Problem("an empty list", place, given, ", ".join(helper.protocols)))
     return [one for one in helper.protocols if one in found]
 
+
+_REASONS = {"dport": "say ports", "port": "say ports"}
 
 _PROTOCOL_NUMBERS = {"6": "tcp", "17": "udp"}
 

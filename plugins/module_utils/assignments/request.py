@@ -9,6 +9,7 @@ stand, and the two base chains that lead there. What belongs to other names stay
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..document.flat.lowering import MATCHES
@@ -34,6 +35,8 @@ NOTES = ("counter", "log", "comment")
 
 TRAFFIC = (*(key for key in MATCHES if key not in ("protocol", "ct_state", "ct_helper")), *NOTES)
 """The keys that say which traffic is meant. The protocol is said elsewhere, and all of it is new."""
+
+NO_REASONS: Mapping[str, str] = {}
 
 
 class Request:
@@ -117,18 +120,25 @@ class Request:
 
 
 def traffic_of(
-    value: dict[str, Any], own: tuple[str, ...], place: str, problems: list[Problem]
+    value: dict[str, Any],
+    own: tuple[str, ...],
+    place: str,
+    problems: list[Problem],
+    reasons: Mapping[str, str] = NO_REASONS,
 ) -> dict[str, Any]:
-    """The keys of a mapping that belong into a rule; those that are neither such nor ``own`` are noted."""
+    """The keys of a mapping that belong into a rule; those that are neither such nor ``own`` are noted.
+
+    ``reasons`` tells of further keys what to do about them.
+    """
     rule = {}
     known = (*own, *TRAFFIC)
     for key in value:
         if key in own:
             continue
-        if key in TRAFFIC:
+        if key in TRAFFIC and key not in reasons:
             rule[key] = value[key]
             continue
-        cure = _REASONS.get(str(key)) or nearest(str(key), known)
+        cure = reasons.get(key) or _REASONS.get(key) or nearest(str(key), known)
         problems.append(Problem("not a key of traffic", "%s.%s" % (place, key), value[key], "", cure))
     return rule
 

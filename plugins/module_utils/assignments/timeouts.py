@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..document.fields import NAME_LENGTH, read_name
 from ..document.objects import TIMEOUT_STATES
 from ..errors import Problem
 from ..nftables.datatypes import TYPES, DatatypeError
-from .request import SEPARATOR, Request, traffic_of
+from .request import HOOKS, SEPARATOR, Request, traffic_of
 
 TABLE = "rempart_timeouts"
 
 _KIND = "ct timeout"
+
+_REASONS = {"protocol": "leave it out: it is the policy's"}
 
 _NETWORKS = {"ip": "ipv4", "ip6": "ipv6"}
 """What a rule of a policy for one network protocol matches: the kernel does not ask for it itself."""
@@ -29,20 +32,30 @@ def timeout_request(options: Mapping[str, Any]) -> Request:
     """
     request = Request(TABLE)
     problems = request.problems
-    name = options.get("name")
-    request.places["tables[0].chains[0].name"] = "name"
-    if not isinstance(name, str) or not name:
-        problems.append(Problem("a policy needs a name", "name", name))
-    elif SEPARATOR in name:
-        problems.append(Problem("no %s goes into the name of a policy" % SEPARATOR, "name", name))
+    name = _name(options.get("name"), problems)
     if options.get("state", "present") == "absent":
-        request.leave(str(name))
-        request.leaving_objects.append((_KIND, str(name)))
+        request.leave(name)
+        request.leaving_objects.append((_KIND, name))
         return request
     given = {key: options[key] for key in ("protocol", "l3proto", "policy") if options.get(key) is not None}
     request.declare("ct_timeouts", {"name": name, **given}, "", {key: key for key in ("name", *given)})
-    request.assign(str(name), _rules(options, str(name), problems))
+    request.assign(name, _rules(options, name, problems))
     return request
+
+
+def _name(given: Any, problems: list[Problem]) -> str:
+    """The policy's name; in place of one that cannot be another, so that it is complained of once."""
+    found: list[Problem] = []
+    name = read_name({} if given is None else {"name": given}, "policy", "", found)
+    if not found and SEPARATOR in name:
+        found.append(Problem("no %s goes into the name of a policy" % SEPARATOR, found=name))
+    longest = NAME_LENGTH - max(len(SEPARATOR + hook) for hook in HOOKS)
+    if not found and len(name) > longest:
+        found.append(Problem("the name is too long", found=name, allowed="1 to %d bytes" % longest))
+    for problem in found:
+        problem.place = "name"
+    problems += found
+    return "policy" if found else name
 
 
 def _rules(
@@ -68,7 +81,7 @@ def _rules(
         if not isinstance(one, dict):
             problems.append(Problem("traffic is a mapping of matches", place, one, "such as dport: 22"))
             continue
-        rule = traffic_of(one, (), place, problems)
+        rule = traffic_of(one, (), place, problems, _REASONS)
         rule["protocol"] = protocol
         if network is not None:
             if rule.get("nfproto", network) != network:
