@@ -39,7 +39,7 @@ class BootFile:
     def keep(self, lines: Mapping[str, str | None]) -> None:
         """Give each module its line; one with None has none. Lines of other modules stay."""
         held = {}
-        for line in self.before.split("\n"):
+        for line in map(str.strip, self.before.split("\n")):
             words = line.split()
             if words and not line.startswith(("#", ";")):
                 held[words[1] if words[0] == "options" and len(words) > 1 else words[0]] = line
