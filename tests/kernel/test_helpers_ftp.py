@@ -209,13 +209,16 @@ def test_a_client_behind_a_masquerade_is_called_back(hosts: Routed, server: FtpS
 
 
 def test_a_server_behind_a_translation_is_found(hosts: Routed, server: FtpServer, version: int) -> None:
-    """Passive: the client asks the router, and finds at the router what the server announces."""
-    to = {4: SERVER[4], 6: "[%s]" % SERVER[6]}[version]
-    rule = {"iifname": "lan0", "daddr": LAN[version], "protocol": "tcp", "dport": 21, "dnat": to}
+    """Passive: the client asks the router, and finds at the router what the server announces.
+
+    The port that the helper is for is the one that clients ask for, not the one translated to.
+    """
+    to = {4: "%s:21" % SERVER[4], 6: "[%s]:21" % SERVER[6]}[version]
+    rule = {"iifname": "lan0", "daddr": LAN[version], "protocol": "tcp", "dport": 2100, "dnat": to}
     apply(translating(rule, "prerouting", "dstnat"), hosts.router)
-    refused(hosts.client, LAN[version], True)
-    assigned(hosts.router, "ftp")
-    assert session(hosts.client, LAN[version], True, transfer) == PAGE
+    refused(hosts.client, LAN[version], True, 2100)
+    assigned(hosts.router, {"name": "ftp", "ports": 2100, "daddr": LAN[version]})
+    assert session(hosts.client, LAN[version], True, transfer, 2100) == PAGE
     assert server.files["ours"] == OURS
 
 

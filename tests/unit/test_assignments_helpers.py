@@ -271,6 +271,7 @@ def test_parameters() -> None:
         ("ftp", {"loose": "maybe"}, "parameters.loose", "neither on nor off"),
         ("ftp", {"ports": [2121]}, "parameters.ports", "without its own port"),
         ("ftp", {"ports": [21, 0]}, "parameters.ports", "no list of ports"),
+        ("amanda", {"ts_algo": "k\u00fc"}, "parameters.ts_algo", "not a word"),
         ("ftp", {"ports": "21;reboot"}, "parameters.ports", "no list of ports"),
         ("ftp", {"ports": [21, *range(2000, 2008)]}, "parameters.ports", "too many ports"),
         ("irc", {"max_dcc_channels": 256}, "parameters.max_dcc_channels", "no number that fits"),

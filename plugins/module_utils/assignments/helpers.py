@@ -240,7 +240,7 @@ def _parameter(helper: Helper, known: Parameter, value: Any) -> str:
                 "no number that fits", found=value, allowed="%d to %d" % (known.low, known.high)
             )
         return str(number)
-    if not isinstance(value, str) or not value.isidentifier():
+    if not isinstance(value, str) or not (value.isascii() and value.isidentifier()):
         raise DocumentError("not a word", found=value, allowed="letters, digits and _")
     return value
 
@@ -251,7 +251,7 @@ _SWITCHES = {"1": "1", "y": "1", "yes": "1", "true": "1", "on": "1",
 
 def _ports(helper: Helper, value: Any) -> str:
     given = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else [value]
-    words = [str(one).strip() for one in given]
+    words = [str(int(word)) if word.isdecimal() else word for word in (str(one).strip() for one in given)]
     default = str(next(iter(helper.kernel.values())).port)
     allowed = "at most %d ports, %s among them" % (MOST_PORTS, default)
     if not all(word.isdecimal() and 0 < int(word) < 0x10000 for word in words):

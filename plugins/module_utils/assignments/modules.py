@@ -51,6 +51,8 @@ class ModulePlan:
         for file in self._files:
             file.write()
         if self._unloads:
+            for name in self._unloads:
+                self.kernel.await_release(name, self._unloads)
             self.kernel.unload(self._unloads)
 
     def changes(self) -> list[dict[str, Any]]:
@@ -222,10 +224,11 @@ def _plan_unloading(plan: ModulePlan, netns: str | None) -> None:
                     leaving = sum(1 for one in plan.kernel.holders(name) if one in helper.modules)
                     uses -= own + leaving
                 if uses > 0 and not others:
+                    strangers = [one for one in plan.kernel.holders(name) if one not in helper.modules]
                     problems.append(
                         Problem(
-                            "the module %s is in use: %d more uses than those that go" % (name, uses),
-                            found=plan.kernel.holders(name) or name,
+                            "the module %s is in use, beside what goes %d times" % (name, uses),
+                            found=", ".join(strangers) or name,
                             cure="look for rules of other network namespaces and of iptables (CT target)",
                         )
                     )

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 
 from ..errors import HostError
 
 LOADED, BUILTIN, AVAILABLE, MISSING = "loaded", "builtin", "available", "missing"
 
 _TIMEOUT = 60  # seconds for modprobe
+_RELEASE = 2  # seconds for what was removed to be destroyed
 _PLACES = ("/sbin/modprobe", "/usr/sbin/modprobe", "/bin/modprobe", "/usr/bin/modprobe")
 
 
@@ -93,6 +95,18 @@ class KernelModules:
             "cannot load the kernel module %s" % name,
             "install the modules of the running kernel, and see its log (dmesg)",
         )
+
+    def await_release(self, name: str, others: Iterable[str] = ()) -> None:
+        """Give what was removed a moment to let go of a module; ``others`` may hold it still.
+
+        nf_tables destroys what a transaction removed only after it has said that it is gone.
+        """
+        leaving = frozenset(others)
+        end = time.monotonic() + _RELEASE
+        while time.monotonic() < end:
+            if self.uses(name) <= len(leaving.intersection(self.holders(name))):
+                return
+            time.sleep(0.01)
 
     def unload(self, names: list[str]) -> None:
         """Unload modules in this order, with those that nothing else needs then. Raises HostError."""
