@@ -18,17 +18,14 @@ from .request import Request, traffic_of
 TABLE = "rempart_helpers"
 
 OWN = ("name", "ports", "protocol", "parameters")
-"""The keys of a helper beside those of its traffic."""
-
-SHORT = ("name", "ports", "protocol", "parameters")
-"""The options that stand for a list of one helper."""
+"""The keys of a helper beside those of its traffic. As options they stand for a list of one helper."""
 
 
 class Wanted:
     """The helpers that a task names, in its order.
 
-    ``parameters`` has those of modules, by helper, as ``module_parameters`` writes them; a helper
-    whose parameters the task leaves alone is not in it. ``request`` is for the kernel's table.
+    ``parameters`` has those of modules, by helper, as texts that the kernel takes; a helper whose
+    parameters the task leaves alone is not in it. ``request`` is for the kernel's table.
     """
 
     __slots__ = ("helpers", "parameters", "present", "request")
@@ -41,7 +38,7 @@ class Wanted:
 
 
 def wanted(options: Mapping[str, Any]) -> Wanted:
-    """What the options of a task ask for: ``helpers``, or the four of ``SHORT``, and ``state``.
+    """What the options of a task ask for: ``helpers``, or the four of ``OWN``, and ``state``.
 
     A value that is None was not given. What is wrong with ports and addresses is left to the
     check of the document.
@@ -68,7 +65,7 @@ def wanted(options: Mapping[str, Any]) -> Wanted:
 
 def _items(options: Mapping[str, Any], problems: list[Problem]) -> list[tuple[str, dict[str, Any]]]:
     """Each helper with its place, as a mapping."""
-    short = {key: options[key] for key in SHORT if options.get(key) is not None}
+    short = {key: options[key] for key in OWN if options.get(key) is not None}
     given = options.get("helpers")
     if given is None:
         if "name" not in short:
