@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from rempart.conntrack import deletion, kernel_filters, scan, uapi
 from rempart.conntrack.filters import Filter
 from rempart.conntrack.matching import Matcher
 from rempart.errors import DocumentError, KernelError
 from rempart.netlink.attributes import table as attributes_of
 from rempart.netlink.socket import NetlinkSocket
+
 from tests.support.connection_tables import (
     ICMP,
     SCTP,

@@ -13,7 +13,6 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-
 from rempart.conntrack import deletion, uapi
 from rempart.conntrack.events import DESTROY, EXPECT_NEW, GROUPS, NEW, UPDATE, Events
 from rempart.conntrack.filters import Filter
@@ -21,6 +20,7 @@ from rempart.errors import DocumentError, HostError
 from rempart.netlink import messages
 from rempart.netlink.attributes import attribute, table
 from rempart.netlink.socket import NetlinkSocket
+
 from tests.support.connection_tables import UDP, Addresses, connection, inject, packed, tuple_attribute
 from tests.support.namespaces import Namespace
 from tests.support.traffic import udp_send

@@ -5,8 +5,9 @@
 
 There are two ways, and both delete the same. Few connections, or ones that only this side can tell,
 are listed and deleted one by one: each by its own tuple, zone and id, so that what has taken its
-place meanwhile stays (unless it has its memory too: the id is made of both). Many go in one message, where the kernel has shown that it deletes by such
-a filter exactly what it says (see :mod:`.kernel_filters`).
+place meanwhile stays (unless it lies in the same memory, of which the kernel makes the id). Many go
+in one message, where the kernel has shown that it deletes by such a filter exactly what it says
+(see :mod:`.kernel_filters`).
 
 A deleted connection is not cut: its next packet may make it anew, as the ruleset allows.
 """
