@@ -29,7 +29,10 @@ from .filters import Filter
 _DELETE = uapi.NFNL_SUBSYS_CTNETLINK << 8 | uapi.IPCTNL_MSG_CT_DELETE
 _HEADER = struct.Struct("=HH")
 _ECHOED = (uapi.CTA_TUPLE_ORIG, uapi.CTA_ZONE, uapi.CTA_ID)
-_FEW = 1000  # connections that are deleted one by one in less time than the kernel walks its table
+_FEW = 1000  # connections that are deleted one by one in any case
+_SHARE = (
+    32  # of a table: the kernel walks it twice in the time that one part in so many is deleted one by one
+)
 _MOST_KEPT = 50_000  # messages of connections that are remembered between counting and deleting
 _TOGETHER = 128  # messages a send
 
@@ -82,8 +85,8 @@ def delete(
             allowed="a filter, or everything for the whole table",
             cure="to empty the table say so: everything",
         )
-    few = _FEW if limit is None else min(max(limit, _FEW), _MOST_KEPT)
-    matched, bodies = _count(kernel, filter, max(keep, 0 if everything else few))
+    few = 0 if everything else min(max(limit or 0, _FEW, scan.count(kernel) // _SHARE), _MOST_KEPT)
+    matched, bodies = _count(kernel, filter, max(keep, few))
     if limit is not None and matched > limit:
         raise DocumentError(
             "more connections match than may be deleted; none is",
