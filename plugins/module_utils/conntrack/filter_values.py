@@ -27,8 +27,8 @@ from . import names, uapi
 from .conditions import ANY, Item
 from .fields import V4, V6
 
-MOST_COUNT = (1 << 64) - 1
-"""Counters and times have 64 bits at most; no greater number can be meant."""
+MOST_COUNT = (1 << 65) - 2
+"""The sum of two counters of 64 bits, of either direction; no greater number can be meant."""
 
 _U16 = (1 << 16) - 1
 _U32 = (1 << 32) - 1

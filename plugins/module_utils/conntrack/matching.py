@@ -98,7 +98,7 @@ class Matcher:
                 at = hit.start()
                 while position + length <= at and length >= HEADER_SIZE:
                     position += (length + 3) & ~3
-                    (length,) = length_at(data, position)
+                    length = length_at(data, position)[0] if position + HEADER_SIZE <= end else 0
                 hits += 1
                 if hits > _MOST_HITS:
                     search = None

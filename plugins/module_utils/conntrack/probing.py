@@ -12,6 +12,7 @@ one connection that it means, and on one for each of its parts that differs in t
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 import struct
@@ -183,6 +184,8 @@ class Trial:
                 taken(kernel, family, attributes, [one])[0] for one in others
             )
         except KernelError:
+            with contextlib.suppress(KernelError):
+                kernel.request(DELETE, 0)
             return False
 
     def _listed(
