@@ -13,7 +13,6 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-
 from rempart.conntrack import deletion, uapi
 from rempart.conntrack.events import DESTROY, EXPECT_NEW, GROUPS, NEW, UPDATE, Events
 from rempart.conntrack.filters import Filter
@@ -21,6 +20,7 @@ from rempart.errors import DocumentError, HostError
 from rempart.netlink import messages
 from rempart.netlink.attributes import attribute, table
 from rempart.netlink.socket import NetlinkSocket
+
 from tests.support.connection_tables import UDP, Addresses, connection, inject, packed, tuple_attribute
 from tests.support.namespaces import Namespace
 from tests.support.traffic import udp_send
@@ -156,6 +156,12 @@ def test_it_ends_in_time_however_much_happens(netns: Namespace, kernel: NetlinkS
         finally:
             going.set()
             noise.join()
+
+
+def test_what_happens_after_its_time_is_not_told(netns: Namespace, kernel: NetlinkSocket) -> None:
+    with Events(netns=netns.name, timeout=0) as events:
+        inject(kernel, [connection("10.0.0.1", "10.0.0.2", 1000, 80)])
+        assert list(events) == []
 
 
 def test_messages_of_other_processes_are_passed_over(netns: Namespace) -> None:

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The rempart authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Filters on a real table: what they mean is what conntrack(8) lists, and what the kernel is asked for is safe."""
+"""Filters on a real table: they mean what conntrack(8) lists, and what the kernel is asked for is safe."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-
 from rempart.conntrack import kernel_filters, probing, scan, uapi
 from rempart.conntrack.filters import Filter
 from rempart.conntrack.matching import Matcher
 from rempart.netlink import messages
 from rempart.netlink.socket import NetlinkSocket
+
 from tests.support.connection_tables import (
     ICMP,
     ICMPV6,
@@ -120,14 +120,16 @@ def ids(bodies: Iterator[bytes]) -> list[int]:
         ({"protocol": "sctp"}, ["-p", "sctp"]),
         ({"protocol": "icmp"}, ["-p", "icmp"]),
         ({"protocol": "tcp", "dport": "http"}, ["-p", "tcp", "--dport", "80"]),
-        ({"protocol": "udp", "dport": 443, "saddr": "10.0.0.19"}, ["-p", "udp", "--dport", "443", "-s", "10.0.0.19"]),
+        ({"protocol": "udp", "dport": 443, "saddr": "10.0.0.19"},
+         ["-p", "udp", "--dport", "443", "-s", "10.0.0.19"]),
         ({"protocol": "sctp", "dport": 5060}, ["-p", "sctp", "--dport", "5060"]),
         ({"protocol": "sctp", "sport": 107, "family": "ip"}, ["-p", "sctp", "--sport", "107", "-f", "ipv4"]),
         ({"protocol": "tcp", "sport": 1032}, ["-p", "tcp", "--sport", "1032"]),
         ({"protocol": "tcp", "reply_sport": 22}, ["-p", "tcp", "--reply-port-src", "22"]),
         ({"protocol": "tcp", "reply_dport": 1033}, ["-p", "tcp", "--reply-port-dst", "1033"]),
         ({"protocol": "icmp", "icmp_type": "echo-request"}, ["-p", "icmp", "--icmp-type", "8"]),
-        ({"icmp_id": 12, "icmp_code": 0}, ["-p", "icmp", "--icmp-id", "12", "--icmp-code", "0", "--icmp-type", "8"]),
+        ({"icmp_id": 12, "icmp_code": 0},
+         ["-p", "icmp", "--icmp-id", "12", "--icmp-code", "0", "--icmp-type", "8"]),
         ({"protocol": "icmpv6", "icmp_type": "echo-request"}, ["-p", "icmpv6", "--icmpv6-type", "128"]),
         ({"protocol": "tcp", "state": "established"}, ["-p", "tcp", "--state", "ESTABLISHED"]),
         ({"protocol": "tcp", "state": "TIME_WAIT"}, ["-p", "tcp", "--state", "TIME_WAIT"]),

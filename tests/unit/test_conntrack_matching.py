@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from rempart.conntrack import uapi
 from rempart.conntrack.filters import KEYS, Filter
 from rempart.conntrack.matching import Matcher
 from rempart.netlink import messages
+
 from tests.support.connection_tables import (
     ICMP,
     ICMPV6,
@@ -48,7 +48,7 @@ Asked = tuple[str, Any, Predicate]
 
 @st.composite
 def entries(draw: st.DrawFn) -> Entry:
-    """A connection of some form: over either IP version, translated or not, with or without each attribute."""
+    """A connection: over either IP version, translated or not, with or without each attribute."""
     version = draw(st.sampled_from((4, 4, 6)))
     protocol = draw(st.sampled_from((TCP, TCP, UDP, ICMP if version == 4 else ICMPV6, SCTP, 47, 50)))
     address = st.sampled_from(ADDRESSES[version])
@@ -425,6 +425,7 @@ def test_messages_of_one_length_and_different_layouts_are_told_apart() -> None:
         ({"ids": 5}, [1]),
         ({"mark": "!5"}, [1, 2]),
         ({"mark": 0}, [1, 2]),
+        ({"saddr": "10.0.0.1", "packets": "!5"}, [0, 1, 2]),
     ):
         matcher = Matcher(Filter(asked))
         for _ in range(2):

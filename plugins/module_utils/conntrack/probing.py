@@ -175,6 +175,8 @@ class Trial:
                 taken(kernel, family, attributes, [one])[0] for one in others
             )
         except KernelError:
+            with contextlib.suppress(KernelError):
+                kernel.request(DELETE, 0)
             return False
 
     def _listed(
