@@ -425,10 +425,9 @@ def test_all_mistakes_at_once() -> None:
 
 
 def test_names_of_labels(tmp_path: Any) -> None:
+    """tests/kernel/test_conntrack_labels.py has conntrack(8) read the same kind of lines."""
     path = tmp_path / "connlabel.conf"
-    path.write_text(
-        "# names\n0 zero\n  1\tone # first\n1 again\n2 one\n128 beyond\nx y\n5\n127 last\n7 #no\n"
-    )
+    path.write_text("# names\n0 zero\n  1\tone \n1 again\n2 one\n128 beyond\nx y\n5\n127 last\n7 #no\n")
     assert labels.names(str(path)) == {0: "zero", 1: "one", 127: "last"}
     assert labels.names(str(tmp_path / "none")) == {}
 

@@ -295,7 +295,7 @@ def encode(entry: Mapping[str, Any]) -> bytes:
         if key in entry:
             value = tuples.number(entry, key, packing.most, problems)
             parts.append(attribute(kind, packing.struct.pack(value)))
-    if not problems and ("state" in entry or protonum == _SCTP):
+    if not problems and isinstance(reply, Mapping) and ("state" in entry or protonum == _SCTP):
         parts.append(_protoinfo(entry, protonum, original, reply, problems))
     if "helper" in entry:
         helper = entry["helper"]
