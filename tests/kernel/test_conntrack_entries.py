@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from rempart.conntrack import entries, names, table, tuples, uapi
 from rempart.errors import HostError, KernelError
 from rempart.netlink.attributes import attribute
@@ -23,6 +22,7 @@ from rempart.netlink.socket import NetlinkSocket
 
 from tests.support import connections
 from tests.support.namespaces import Namespace
+from tests.support.possible_connections import possible
 from tests.support.traffic import echo_server, udp_send
 
 # A rule that sets a label makes room for labels in connections.
@@ -53,68 +53,6 @@ def kernel(held: Namespace) -> Iterator[NetlinkSocket]:
 
 
 ZONES = itertools.count(1)
-NUMBER = st.integers(1, 0xFFFF)
-ADDRESS = {
-    "ip": st.integers(1, 250).map("10.1.2.%d".__mod__),
-    "ip6": st.integers(1, 250).map("fd00::%x".__mod__),
-}
-
-
-@st.composite
-def possible(draw: st.DrawFn) -> dict[str, Any]:
-    """A connection that the kernel takes as it is."""
-    family = draw(st.sampled_from(["ip", "ip6"]))
-    icmp = "icmp" if family == "ip" else "icmpv6"
-    protocol = draw(st.sampled_from(["tcp", "udp", "udplite", "sctp", "gre", icmp, 99]))
-    protonum = protocol if isinstance(protocol, int) else names.PROTOCOLS[protocol]
-
-    def side() -> dict[str, Any]:
-        found = {"saddr": draw(ADDRESS[family]), "daddr": draw(ADDRESS[family])}
-        for key in tuples.keys_of(protonum):
-            found[key] = draw(NUMBER)
-        if protocol == icmp:
-            found.update(icmp_type=draw(st.sampled_from([8, 13] if icmp == "icmp" else [128])), icmp_code=0)
-        return found
-
-    original = side()
-    entry: dict[str, Any] = {
-        "family": family,
-        "protocol": tuples.PROTOCOL_NAMES.get(protonum, "unknown"),
-        "protonum": protonum,
-        "timeout": draw(st.integers(100, 2**31 // 1000)),
-        "original": original,
-        "reply": tuples.opposite(original, protonum),
-        "status": draw(
-            st.sampled_from(
-                [
-                    ["confirmed"],
-                    ["seen_reply", "confirmed"],
-                    ["seen_reply", "assured", "confirmed"],
-                    ["seen_reply", "assured", "confirmed", "fixed_timeout"],
-                ]
-            )
-        ),
-        "mark": draw(st.integers(0, 2**32 - 1)),
-    }
-    if draw(st.booleans()):
-        entry["reply"]["daddr"] = draw(ADDRESS[family])
-    if draw(st.booleans()):
-        entry["labels"] = sorted(draw(st.sets(st.integers(0, 127), min_size=1)))
-    if protocol == "tcp":
-        entry["state"] = draw(st.sampled_from(names.TCP_STATES))
-        for one in (entry["original"], entry["reply"]):
-            one["tcp_flags"] = draw(st.sampled_from([[], ["sack_perm"], ["be_liberal", "maxack_set"]]))
-        if draw(st.booleans()):
-            for one in (entry["original"], entry["reply"]):
-                one["wscale"] = draw(st.integers(0, 14))
-                one["tcp_flags"] = ["window_scale", *one["tcp_flags"]]
-        if draw(st.booleans()):
-            entry["helper"] = "ftp"
-    if protocol == "sctp":
-        entry["state"] = draw(st.sampled_from(names.SCTP_STATES[:9]))  # the last is gone from Linux 6.1 on
-        for one in (entry["original"], entry["reply"]):
-            one["vtag"] = draw(st.integers(0, 2**32 - 1))
-    return entry
 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

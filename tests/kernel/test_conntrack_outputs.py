@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import select
 import socket
@@ -15,6 +16,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from rempart.conntrack import entries, expectations, line, tuples, uapi, xml
 from rempart.conntrack.names import SCTP_STATES, TCP_STATES
 from rempart.netlink import messages
@@ -25,6 +28,7 @@ from tests.support import connections, conntrack_tool
 from tests.support.conntrack_tool import still
 from tests.support.namespaces import Namespace
 from tests.support.packets import icmp, ip, udp
+from tests.support.possible_connections import possible
 from tests.support.routed import CLIENT, LAN, SERVER, Routed, routed
 from tests.support.traffic import echo_server, tcp_exchange, udp_send
 
@@ -298,6 +302,35 @@ def test_xml(router: Namespace, options: str, flags: dict[str, Any], labels: str
     assert "".join(printed).count("<flow>") > 70
     if labels:
         assert "<labels><label>three</label><label>ninety</label></labels>" in "".join(printed)
+
+
+@settings(max_examples=8, suppress_health_check=list(HealthCheck), deadline=None)
+@given(made=st.lists(possible(), min_size=40, max_size=60))
+def test_random_connections(labelled: Namespace, made: list[dict[str, Any]]) -> None:
+    labelled.run("conntrack", "-F")
+    connections.inject(labelled, [{**entry, "zone": zone} for zone, entry in enumerate(made, 1)])
+    agree(
+        lambda: [
+            line.connection(one, id=True, extended=True, label_names=LABELS) for one in bodies(labelled)
+        ],
+        lambda: conntrack_tool.listing(labelled, "-o", "id,extended,labels", labels=LABELS_FILE),
+    )
+    agree(
+        lambda: list(xml.document(xml.connection(one, label_names=LABELS) for one in bodies(labelled))),
+        lambda: list(
+            map(true_state, conntrack_tool.listing(labelled, "-o", "xml,labels", labels=LABELS_FILE))
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def labelled() -> Iterator[Namespace]:
+    """A namespace whose connections have room for labels."""
+    if os.geteuid():
+        pytest.skip("needs root for network namespaces")
+    with Namespace() as netns:
+        netns.nft(EVENTS_RULES.replace("ct mark set 5", "ct label set 1"))
+        yield netns
 
 
 def test_an_empty_table_is_no_document(netns: Namespace) -> None:
