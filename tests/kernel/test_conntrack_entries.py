@@ -173,6 +173,12 @@ def test_counters_are_read_and_zeroed_in_one_step(netns: Namespace) -> None:
         assert counted(True) == {"ip": (1, 40), "ip6": (0, 0)}
 
 
+def test_the_status_that_the_kernel_insists_on_need_not_be_said(netns: Namespace) -> None:
+    connections.inject(netns, [connections.udp(status=[])])
+    (found,) = connections.listed(netns)
+    assert (found["status"], found["unreplied"], found["assured"]) == (["confirmed"], True, False)
+
+
 def test_without_accounting_there_are_no_counters(netns: Namespace) -> None:
     connections.inject(netns, [connections.udp()])
     (found,) = connections.listed(netns)

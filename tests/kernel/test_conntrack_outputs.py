@@ -121,7 +121,8 @@ def router() -> Iterator[Namespace]:
             [
                 icmp(CLIENT[4], SERVER[4], 8),
                 icmp(CLIENT[6], SERVER[6], 128),
-                icmp(CLIENT[4], "10.0.2.9", 13, data=bytes(16)),
+                *(icmp(CLIENT[4], "10.0.2.9", kind, data=bytes(16)) for kind in (13, 15, 17)),
+                icmp(CLIENT[6], SERVER[6], 139, data=bytes(16)),
                 ip(CLIENT[4], SERVER[4], 132, struct.pack("!HHII", 5, 6, 0, 0) + b"\1\0\0\4"),
                 ip(CLIENT[4], SERVER[4], 47, struct.pack("!HHHH", 0x3001, 0x880B, 0, 0x1234)),
                 ip(CLIENT[6], SERVER[6], 47, struct.pack("!HH", 0, 0x0800) + bytes(40)),
@@ -209,6 +210,18 @@ def injected(router: Namespace) -> None:
     )
     made.append(connections.tcp("10.7.2.1", "10.7.2.2", 21, 21, helper="ftp", labels=[0, 1, 127]))
     connections.inject(router, made)
+
+
+def test_the_opposite_of_a_tuple_is_the_kernels(router: Namespace) -> None:
+    kinds = set()
+    for one in bodies(router):
+        if one["nat"] or one["original"]["saddr"] not in CLIENT.values():
+            continue
+        kept = {*tuples.KEYS} - {"zone"}
+        reply = {key: value for key, value in one["reply"].items() if key in kept}
+        assert tuples.opposite(one["original"], one["protonum"]) == reply
+        kinds.add((one["protonum"], one["original"].get("icmp_type")))
+    assert {(1, 8), (1, 13), (1, 15), (1, 17), (58, 128), (58, 139), (6, None), (47, None)} <= kinds
 
 
 def agree(ours: Callable[[], list[str]], theirs: Callable[[], list[str]]) -> list[str]:

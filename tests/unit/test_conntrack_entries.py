@@ -124,8 +124,14 @@ EVERYTHING = b"".join(
         entries.encode(
             {
                 "protocol": "tcp",
-                "original": {"saddr": "10.0.0.1", "daddr": "10.0.0.2", "sport": 1, "dport": 2, "zone": 9},
-                "reply": {"saddr": "10.0.0.3", "daddr": "10.0.0.1", "sport": 4, "dport": 1},
+                "original": {
+                    **{"saddr": "10.0.0.1", "daddr": "10.0.0.2", "sport": 1, "dport": 2, "zone": 9},
+                    **{"wscale": 7, "tcp_flags": ["window_scale", "be_liberal"]},
+                },
+                "reply": {
+                    **{"saddr": "10.0.0.3", "daddr": "10.0.0.1", "sport": 4, "dport": 1},
+                    **{"wscale": 14, "tcp_flags": ["sack_perm"]},
+                },
                 "status": [
                     "seen_reply",
                     "assured",
@@ -195,12 +201,12 @@ def test_all_that_the_kernel_can_say() -> None:
         "state": "CLOSE_WAIT",
         "original": {
             **{"saddr": "10.0.0.1", "daddr": "10.0.0.2", "sport": 1, "dport": 2, "zone": 9},
-            **{"packets": 7, "bytes": 2**63},
+            **{"packets": 7, "bytes": 2**63, "wscale": 7, "tcp_flags": ["window_scale", "be_liberal"]},
             "seq_adj": {"correction_pos": 2**32 - 1, "offset_before": -5, "offset_after": 3},
         },
         "reply": {
             **{"saddr": "10.0.0.3", "daddr": "10.0.0.1", "sport": 4, "dport": 1},
-            **{"packets": 8, "bytes": 800},
+            **{"packets": 8, "bytes": 800, "wscale": 14, "tcp_flags": ["sack_perm"]},
         },
         "status": MANY,
         "unreplied": False,
@@ -233,6 +239,8 @@ def test_all_that_the_kernel_can_say() -> None:
         (["snat_done", "dnat_done"], {"sport": 9}, ["dnat"]),
         (["snat_done", "dnat_done"], {}, []),
         (["dnat_done"], {"daddr": "10.0.0.9"}, []),
+        (["dnat_done"], {"saddr": "10.0.0.9", "daddr": "10.0.0.9"}, ["dnat"]),
+        (["snat_done"], {"saddr": "10.0.0.9", "daddr": "10.0.0.9"}, ["snat"]),
         ([], {"daddr": "10.0.0.9", "saddr": "10.0.0.9"}, []),
     ],
 )
