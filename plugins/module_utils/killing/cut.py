@@ -20,14 +20,15 @@ from __future__ import annotations
 import errno
 import struct
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from ..conntrack import deletion, entries, uapi
+from ..conntrack import deletion, uapi
+from ..conntrack.names import TCP_STATES
 from ..errors import KernelError
 from ..netlink import messages
 from ..netlink.attributes import TYPE_MASK, attribute, nested
 from ..netlink.socket import NetlinkSocket, reason
-from . import sockets
+from .closing import close_sockets
 from .cut_table import Answer, CutTable
 from .probes import ORIGINAL, REPLY, RST, SYN, Prober
 from .targets import Target
@@ -59,7 +60,7 @@ _NEW = uapi.NFNL_SUBSYS_CTNETLINK << 8 | uapi.IPCTNL_MSG_CT_NEW
 _HEADER = struct.Struct("=HH")
 _WORD = struct.Struct(">I")
 _LIBERAL = bytes((uapi.IP_CT_TCP_FLAG_BE_LIBERAL, uapi.IP_CT_TCP_FLAG_BE_LIBERAL))
-_ESTABLISHED = bytes((entries.TCP_STATES.index("ESTABLISHED"),))
+_ESTABLISHED = bytes((TCP_STATES.index("ESTABLISHED"),))
 
 
 class Cut:
@@ -139,12 +140,16 @@ def cut(kernel: NetlinkSocket, netns: str | None, targets: Sequence[Target], blo
     gone: list[Target] = []
     try:
         connections = [_Tcp(one) for one in targets if one.is_tcp]
-        closed = _close_sockets(kernel, netns, targets, connections)
+        closed = close_sockets(kernel, netns, targets)
         result.sockets_closed = len(closed)
+        for connection in connections:
+            for way in _ENDS:
+                if (connection.target.id, way) in closed:
+                    connection.ends[way] = _OVER
         if connections:
             with Prober(netns) as prober:
                 _reset(kernel, table, prober, connections)
-        over = {id(one.target) for one in connections if one.conclude()}
+        over = {id(connection.target) for connection in connections if connection.conclude()}
         rest = [one for one in targets if id(one) not in over] if block_for > 0 else []
         missing = {id(one) for one in _keep(kernel, rest, block_for)}
         blocked = {id(one) for one in rest} - missing
@@ -171,70 +176,6 @@ def cut(kernel: NetlinkSocket, netns: str | None, targets: Sequence[Target], blo
     table.release([one.id for one in gone])
     table.remove_if_idle()
     return result
-
-
-def _close_sockets(
-    kernel: NetlinkSocket, netns: str | None, targets: Sequence[Target], connections: Sequence[_Tcp]
-) -> list[sockets.Found]:
-    """Close the sockets of this host that are ends of these connections; those that were closed."""
-    wanted: dict[tuple[int, sockets.Ends], list[tuple[Target, int]]] = {}
-    for one in targets:
-        if one.protonum in sockets.PROTOCOLS:
-            for way in _ENDS:
-                wanted.setdefault((one.protonum, one.ends(way)), []).append((one, way))
-    if not wanted:
-        return []
-    by_target = {id(one.target): one for one in connections}
-    closed = []
-    with sockets.SocketDiagnostics(netns) as diagnostics:
-        found: dict[tuple[int, sockets.Ends], list[sockets.Found]] = {}
-        for protocol in {protocol for protocol, _ in wanted}:
-            for one in diagnostics.find(protocol, [ends for number, ends in wanted if number == protocol]):
-                found.setdefault((protocol, one.ends), []).append(one)
-        found = {key: one for key, one in found.items() if len(one) == 1 and len(wanted[key]) == 1}
-        for key in found.keys() & _shared(kernel, [wanted[key][0][0] for key in found], found):
-            del found[key]
-        for key, (one,) in found.items():
-            try:
-                if diagnostics.destroy(one):
-                    closed.append(one)
-            except KernelError as error:
-                if error.code != errno.EOPNOTSUPP:
-                    raise
-                break  # this kernel cannot close them: they are reset as any other end
-            target, way = wanted[key][0]
-            if id(target) in by_target:
-                by_target[id(target)].ends[way] = _OVER
-    return closed
-
-
-def _shared(
-    kernel: NetlinkSocket, owners: Sequence[Target], found: Mapping[tuple[int, sockets.Ends], object]
-) -> set[tuple[int, sockets.Ends]]:
-    """Which of these ends belong to more than one connection, in different zones.
-
-    Whose the socket is can't be said then, so it is none to be closed.
-    """
-    from ..conntrack import scan
-    from ..conntrack.filters import Filter
-
-    if not owners:
-        return set()
-    asked = {"protocol": sorted({one.protonum for one in owners})}
-    addresses = {one.ends(way)[0] for one in owners for way in _ENDS}
-    if len(addresses) <= _MOST_ADDRESSES:
-        asked["address"] = sorted(addresses)  # type: ignore[assignment]
-    counts = dict.fromkeys(found, 0)
-    for body in scan.matching(kernel, Filter(asked)):
-        other = Target(body)
-        for way in _ENDS:
-            key = other.protonum, other.ends(way)
-            if key in counts:
-                counts[key] += 1
-    return {key for key, count in counts.items() if count > 1}
-
-
-_MOST_ADDRESSES = 64  # of a filter that asks for each; for more the whole table is looked through
 
 
 def _reset(kernel: NetlinkSocket, table: CutTable, prober: Prober, connections: Sequence[_Tcp]) -> None:

@@ -28,7 +28,10 @@ def leave(kernel: NetlinkSocket) -> bool:
     """
     if CutTable(kernel).remove_if_idle():
         return False
-    child = os.fork()
+    try:
+        child = os.fork()
+    except OSError:  # no room for a process: the next kill tidies up
+        return False
     if child:
         os.waitpid(child, 0)
         return True

@@ -216,7 +216,7 @@ def _master(one: dict[str, Any], protonum: int) -> tuple[Any, ...]:
 
 def _as_connection(family: int, expected: dict[str, Any]) -> bytes:
     """The message of the connection that an expectation waits for, for the filter."""
-    entry = {
+    entry: dict[str, Any] = {
         "family": expected["family"],
         "protonum": expected["protonum"],
         "original": expected["expected"],

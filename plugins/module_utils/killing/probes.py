@@ -62,11 +62,11 @@ def packet(source: str, sport: int, target: str, dport: int, flags: int, seq: in
     """A TCP packet without data, its IP header before it. Addresses in text, both of one version."""
     header = _TCP.pack(sport, dport, seq, ack, 5 << 4, flags, _WINDOW, 0, 0)
     if ":" in source:
-        ends = socket.inet_pton(socket.AF_INET6, source), socket.inet_pton(socket.AF_INET6, target)
+        ends = [socket.inet_pton(socket.AF_INET6, one) for one in (source, target)]
         pseudo = _PSEUDO6.pack(*ends, len(header), socket.IPPROTO_TCP)
         outer = _IPV6.pack(6 << 28, len(header), socket.IPPROTO_TCP, _HOP_LIMIT, *ends)
     else:
-        ends = socket.inet_aton(source), socket.inet_aton(target)
+        ends = [socket.inet_aton(one) for one in (source, target)]
         pseudo = _PSEUDO4.pack(*ends, socket.IPPROTO_TCP, len(header))
         length = _IPV4.size + len(header)
         # The kernel fills in the identification and the checksum (raw(7)).
@@ -89,7 +89,8 @@ def mark_of(entry: Mapping[str, Any]) -> int:
     With zones an address alone may mean several hosts; rulesets that have such tell them apart by the
     connection's mark. Without zones a mark need not say the same for both directions.
     """
-    return int(entry.get("mark", 0)) if any(zone_of(entry, way) for way in (ORIGINAL, REPLY)) else 0
+    zoned = zone_of(entry, ORIGINAL) or zone_of(entry, REPLY)
+    return int(entry.get("mark", 0)) if zoned else 0
 
 
 def zone_of(entry: Mapping[str, Any], direction: int) -> int:

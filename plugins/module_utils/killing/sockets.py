@@ -21,9 +21,6 @@ from ..netlink import messages, namespace
 Ends = tuple[str, int, str, int]
 """A socket as its own program sees it: local address and port, remote address and port."""
 
-PROTOCOLS = (socket.IPPROTO_TCP, socket.IPPROTO_UDP)
-"""The protocols whose connected sockets can be found and closed."""
-
 _NETLINK_SOCK_DIAG = 4  # linux/netlink.h
 _SOCK_DIAG_BY_FAMILY = 20  # linux/sock_diag.h
 _SOCK_DESTROY = 21  # linux/sock_diag.h, since Linux 4.5
