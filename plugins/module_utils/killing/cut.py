@@ -46,7 +46,8 @@ that of the first three only one meets an end that lives.
 _LATE = 0.6
 """From here on a plain answer comes from an end that has outlived its reset."""
 
-_MARGIN = 5000  # milliseconds that the table holds an id longer than its entry stays
+_WORKING = 60_000  # milliseconds beyond the block that ids are held for while a cut is at work
+_MARGIN = 1000  # milliseconds that an id is held longer than its entry stays
 _PAUSE = 0.01  # seconds between two looks at the answers
 _PAUSE_SHARE = 4  # a look that takes long is waited for so many times as long
 _ENDS = (ORIGINAL, REPLY)
@@ -136,7 +137,7 @@ def cut(kernel: NetlinkSocket, netns: str | None, targets: Sequence[Target], blo
         return result
     table = CutTable(kernel)
     held = [one.id for one in targets]
-    table.hold(held, int(block_for * 1000) + _MARGIN)
+    table.hold(held, int(block_for * 1000) + _WORKING)
     gone: list[Target] = []
     try:
         connections = [_Tcp(one) for one in targets if one.is_tcp]
@@ -153,21 +154,16 @@ def cut(kernel: NetlinkSocket, netns: str | None, targets: Sequence[Target], blo
         rest = [one for one in targets if id(one) not in over] if block_for > 0 else []
         missing = {id(one) for one in _keep(kernel, rest, block_for)}
         blocked = {id(one) for one in rest} - missing
+        if blocked:
+            still = [one.id for one in rest if id(one) in blocked]
+            table.hold_on(still, int(block_for * 1000) + _MARGIN)
         gone = [one for one in targets if id(one) not in blocked]
         result.deleted = deletion.delete_bodies(
             kernel, [one.body for one in gone if id(one) not in missing]
         ).deleted
+        words = (("reset", over), ("blocked", blocked), ("already_gone", missing))
         for one in targets:
-            which = id(one)
-            result.outcomes.append(
-                "reset"
-                if which in over
-                else "blocked"
-                if which in blocked
-                else "already_gone"
-                if which in missing
-                else "deleted"
-            )
+            result.outcomes.append(next((word for word, those in words if id(one) in those), "deleted"))
     except BaseException:
         # Whatever stopped it: what is deleted or half cut must not stay blocked without a word.
         table.release(held)

@@ -224,6 +224,21 @@ class CutTable:
             cure="look at it (nft list table %s %s) and remove it" % (FAMILY, NAME),
         )
 
+    def hold_on(self, ids: Sequence[bytes], milliseconds: int) -> None:
+        """Have ids that are held time out in so long from now."""
+        elements = [messages.element(one) for one in ids]
+        timed = [messages.element(one, timeout=milliseconds) for one in ids]
+        batch = [
+            *messages.delete_elements(_NFPROTO_INET, NAME, _CUT, elements),
+            *messages.new_elements(_NFPROTO_INET, NAME, _CUT, timed),
+        ]
+        try:
+            self._kernel.transact(batch)
+        except Refused as error:
+            if error.code != errno.ENOENT:
+                raise
+            self.hold(ids, milliseconds)  # somebody has flushed the ruleset meanwhile
+
     def release(self, ids: Iterable[bytes]) -> None:
         """Let their packets pass again. What is not held is no error."""
         batch = [
