@@ -383,7 +383,7 @@ def test_everything_is_everything(hosts: Routed) -> None:
         Echo(hosts.client, SERVER[4], 9) as echo,
         Tcp(hosts.router, hosts.server, SERVER[4], 5000, OUTSIDE[4]) as own,
     ):
-        found, done = run(hosts.router, everything=True)
+        _, done = run(hosts.router, everything=True)
         assert sorted(done.outcomes) == ["blocked", "reset", "reset"]
         assert all(flow.ended()) and all(own.ended()) and not echo.answered(0.1)
     release(hosts.router)

@@ -36,7 +36,7 @@ class Given:
             raise DocumentError("not a connection", found=entry, allowed=_SHAPE)
         protonum = _protonum(entry, problems)
         word = entry.get("family")
-        if word not in tuples.FAMILIES:
+        if not isinstance(word, str) or word not in tuples.FAMILIES:
             problems.append(
                 Problem("no such family", "family", word, ", ".join(tuples.FAMILIES), _near(word))
             )
