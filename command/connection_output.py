@@ -28,6 +28,8 @@ DETAILS = ("extended", "id", "ktimestamp", "labels")
 MOST_ROWS = 1000
 """Of a table, which is drawn as a whole; the other forms have no end."""
 
+_WIDE = 200  # columns of a table that is not on a terminal
+
 
 class Output:
     """``form`` is one of FORMS, ``details`` some of DETAILS."""
@@ -174,6 +176,7 @@ def new_table(*columns: str) -> Table:
 
 def write_table(session: Session, drawn: Table) -> None:
     """Draw a table."""
+    import os
     import sys
     from io import StringIO
 
@@ -189,7 +192,7 @@ def write_table(session: Session, drawn: Table) -> None:
         force_terminal=terminal,
         color_system=system,
         highlight=False,
-        width=None if terminal else 200,
+        width=(os.get_terminal_size(sys.stdout.fileno()).columns if terminal else 0) or _WIDE,
     )
     console.print(drawn)
     session.write_raw(target.getvalue())

@@ -14,6 +14,7 @@ import pytest
 from rempart.conntrack import kernel_filters, probing, scan, uapi
 from rempart.conntrack.filters import Filter
 from rempart.conntrack.matching import Matcher
+from rempart.errors import HostError
 from rempart.netlink import messages
 from rempart.netlink.socket import NetlinkSocket
 
@@ -243,9 +244,9 @@ def test_a_trial_sees_through_a_filter_that_is_not_looked_at() -> None:
 
 def test_without_a_namespace_to_try_in_nothing_is_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     def refused() -> None:
-        raise PermissionError
+        raise HostError("cannot make a network namespace")
 
-    monkeypatch.setattr(probing.namespace, "fresh", refused)
+    monkeypatch.setattr(probing, "private_socket", refused)
     monkeypatch.setattr(kernel_filters, "_deletes", {})
     monkeypatch.setattr(kernel_filters, "_lists", {})
     assert kernel_filters.of_deletion(Filter({"mark": 1})) is None
