@@ -65,12 +65,18 @@ table inet nat {
     }
 }
 """,
+    "redirect": """
+table inet nat {
+    chain target { type nat hook prerouting priority -100; iifname "lan0" tcp dport 5000 redirect; }
+}
+""",
 }
 TCP_KINDS = {
     "forwarded TCP": "",
     "forwarded TCP, source translated": "snat",
     "forwarded TCP, destination translated": "dnat",
     "TCP to the host": "",
+    "TCP redirected to the host": "redirect",
     "TCP of the host": "",
 }
 OTHER_KINDS = {
@@ -90,6 +96,8 @@ CASES = [
 
 def ends_of(kind: str, hosts: Routed, version: int) -> tuple[Namespace, Namespace, str]:
     """Who begins a flow of a kind, who is at its other end, and the address that is asked for."""
+    if kind == "TCP redirected to the host":
+        return hosts.client, hosts.router, SERVER[version]
     if kind.endswith("to the host"):
         return hosts.client, hosts.router, LAN[version]
     if kind.endswith("of the host"):
@@ -165,7 +173,7 @@ def cut_tcp(hosts: Routed, kind: str, firewall: str, version: int, busy: bool) -
             errors = flow.ended()
             assert bystander.exchange()
         assert done.outcomes == ["reset"] and done.deleted == 1
-        assert done.sockets_closed == (kind in ("TCP to the host", "TCP of the host"))
+        assert done.sockets_closed == kind.endswith("the host")
         assert "rempart_cut" not in hosts.router.nft_text()
     return "both ends end" if all(errors) else "lives at %s" % errors
 

@@ -25,28 +25,37 @@ End = tuple[int, Ends]
 """The protocol's number, and both addresses and ports as one end sees them."""
 
 
-def close_sockets(
-    kernel: NetlinkSocket, netns: str | None, targets: Sequence[Target]
-) -> set[tuple[bytes, int]]:
-    """Close the sockets of this host that these connections end at.
+Which = tuple[bytes, int]
+"""An end of a connection: the id of its entry, and 0 for who began it or 1 for the other."""
 
-    Returns the (id, direction) of those that were closed: direction 0 for the end that began the connection.
-    What cannot be told to belong to one connection alone stays open. Raises HostError, KernelError.
+
+class Closed:
+    """``closed`` are the ends whose sockets were closed, ``left`` those whose sockets could not be.
+
+    A socket is left where it may belong to another connection as well, or where this kernel cannot close any
+    (CONFIG_INET_DIAG_DESTROY).
     """
+
+    __slots__ = ("closed", "left")
+
+    def __init__(self) -> None:
+        self.closed: set[Which] = set()
+        self.left: dict[End, Which] = {}
+
+
+def close_sockets(kernel: NetlinkSocket, netns: str | None, targets: Sequence[Target]) -> Closed:
+    """Close the sockets of this host that these connections end at. Raises HostError, KernelError."""
     owners: dict[End, list[tuple[Target, int]]] = {}
     for target in targets:
         if target.protonum in _PROTOCOLS:
             for way in _ENDS:
                 owners.setdefault((target.protonum, target.ends(way)), []).append((target, way))
-    closed: set[tuple[bytes, int]] = set()
+    result = Closed()
     if not owners:
-        return closed
+        return result
     with SocketDiagnostics(netns) as diagnostics:
-        found: dict[End, list[Found]] = {}
-        for protocol in {protocol for protocol, _ in owners}:
-            wanted = [ends for number, ends in owners if number == protocol]
-            for one in diagnostics.find(protocol, wanted):
-                found.setdefault((protocol, one.ends), []).append(one)
+        found = _find(diagnostics, owners)
+        result.left = {end: (owners[end][0][0].id, owners[end][0][1]) for end in found}
         # Several sockets of the same ends are bound to devices, several connections have zones.
         sole = {end: one[0] for end, one in found.items() if len(one) == 1 and len(owners[end]) == 1}
         shared = _shared(kernel, [owners[end][0][0] for end in sole], sole)
@@ -54,15 +63,31 @@ def close_sockets(
             if end in shared:
                 continue
             try:
-                if not diagnostics.destroy(one):
-                    continue
+                # One that is gone already, reset by its peer that was closed before, no_longer() sees.
+                if diagnostics.destroy(one):
+                    result.closed.add(result.left.pop(end))
             except KernelError as error:
                 if error.code != errno.EOPNOTSUPP:
                     raise
-                break  # this kernel cannot: they are reset as all other ends are
-            target, way = owners[end][0]
-            closed.add((target.id, way))
-    return closed
+                break
+    return result
+
+
+def no_longer(netns: str | None, left: dict[End, Which]) -> list[Which]:
+    """Of ends whose sockets were left, those that have none any more."""
+    if not left:
+        return []
+    with SocketDiagnostics(netns) as diagnostics:
+        found = _find(diagnostics, left)
+    return [which for end, which in left.items() if end not in found]
+
+
+def _find(diagnostics: SocketDiagnostics, ends: Collection[End]) -> dict[End, list[Found]]:
+    found: dict[End, list[Found]] = {}
+    for protocol in sorted({protocol for protocol, _ in ends}):
+        for one in diagnostics.find(protocol, [pair for number, pair in ends if number == protocol]):
+            found.setdefault((protocol, one.ends), []).append(one)
+    return found
 
 
 def _shared(kernel: NetlinkSocket, owners: Sequence[Target], ends: Collection[End]) -> set[End]:

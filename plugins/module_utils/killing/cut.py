@@ -17,10 +17,12 @@ What is done, in this order:
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Callable
 
 from ..conntrack import deletion, uapi
 from ..conntrack.names import TCP_STATES
@@ -28,7 +30,7 @@ from ..errors import KernelError
 from ..netlink import messages
 from ..netlink.attributes import TYPE_MASK, attribute, nested
 from ..netlink.socket import NetlinkSocket, reason
-from .closing import close_sockets
+from .closing import close_sockets, no_longer
 from .cut_table import Answer, CutTable
 from .probes import ORIGINAL, REPLY, RST, SYN, Prober
 from .targets import Target
@@ -48,9 +50,9 @@ _LATE = 0.6
 
 _WORKING = 60_000  # milliseconds beyond the block that ids are held for while a cut is at work
 _MARGIN = 1000  # milliseconds that an id is held longer than its entry stays
+_JIFFY = 0.02  # seconds by which the kernel's times may be off
 _PAUSE = 0.01  # seconds between two looks at the answers
 _PAUSE_SHARE = 4  # a look that takes long is waited for so many times as long
-_ENDS = (ORIGINAL, REPLY)
 
 _CLOSED = ("TIME_WAIT", "CLOSE")
 """The states of an entry whose connection was closed by both ends, or reset by one."""
@@ -135,47 +137,74 @@ def cut(kernel: NetlinkSocket, netns: str | None, targets: Sequence[Target], blo
     result = Cut()
     if not targets:
         return result
-    table = CutTable(kernel)
-    held = [one.id for one in targets]
-    table.hold(held, int(block_for * 1000) + _WORKING)
-    gone: list[Target] = []
-    try:
-        connections = [_Tcp(one) for one in targets if one.is_tcp]
-        closed = close_sockets(kernel, netns, targets)
-        result.sockets_closed = len(closed)
-        for connection in connections:
-            for way in _ENDS:
-                if (connection.target.id, way) in closed:
-                    connection.ends[way] = _OVER
-        if connections:
-            with Prober(netns) as prober:
-                _reset(kernel, table, prober, connections)
-        over = {id(connection.target) for connection in connections if connection.conclude()}
-        rest = [one for one in targets if id(one) not in over] if block_for > 0 else []
-        missing = {id(one) for one in _keep(kernel, rest, block_for)}
-        blocked = {id(one) for one in rest} - missing
-        if blocked:
-            still = [one.id for one in rest if id(one) in blocked]
-            table.hold_on(still, int(block_for * 1000) + _MARGIN)
-        gone = [one for one in targets if id(one) not in blocked]
-        result.deleted = deletion.delete_bodies(
-            kernel, [one.body for one in gone if id(one) not in missing]
-        ).deleted
-        words = (("reset", over), ("blocked", blocked), ("already_gone", missing))
-        for one in targets:
-            result.outcomes.append(next((word for word, those in words if id(one) in those), "deleted"))
-    except BaseException:
-        # Whatever stopped it: what is deleted or half cut must not stay blocked without a word.
-        table.release(held)
+    with contextlib.ExitStack() as stack:
+        # Opened before anything is done: without the privilege nothing is.
+        prober = stack.enter_context(Prober(netns)) if any(one.is_tcp for one in targets) else None
+        table = CutTable(kernel)
+        ids = [one.id for one in targets]
+        table.hold(ids, int(block_for * 1000) + _WORKING)
+        try:
+            let_go = _end(kernel, netns, table, prober, targets, block_for, result)
+        except BaseException:
+            # Whatever stopped it: what was to be cut must not stay blocked without a word.
+            table.release(ids)
+            table.remove_if_idle()
+            raise
+        table.release(let_go)
         table.remove_if_idle()
-        raise
-    table.release([one.id for one in gone])
-    table.remove_if_idle()
     return result
 
 
-def _reset(kernel: NetlinkSocket, table: CutTable, prober: Prober, connections: Sequence[_Tcp]) -> None:
-    """Have the ends speak until all have shown that they are reset, or time is up."""
+def _end(
+    kernel: NetlinkSocket,
+    netns: str | None,
+    table: CutTable,
+    prober: Prober | None,
+    targets: Sequence[Target],
+    block_for: float,
+    result: Cut,
+) -> list[bytes]:
+    """End connections that are held, and say so in ``result``; the ids that need be held no more."""
+    connections = [_Tcp(one) for one in targets if one.is_tcp]
+    local = close_sockets(kernel, netns, targets)
+    result.sockets_closed = len(local.closed)
+    by_id = {one.target.id: one for one in connections}
+    _note_over(by_id, local.closed)
+    if prober is not None:
+        _reset(kernel, table, prober, connections, lambda: _note_over(by_id, no_longer(netns, local.left)))
+    over = {id(connection.target) for connection in connections if connection.conclude()}
+    rest = [one for one in targets if id(one) not in over] if block_for > 0 else []
+    missing = {id(one) for one in _keep(kernel, rest, block_for)}
+    blocked = {id(one) for one in rest} - missing
+    if blocked:
+        still = [one.id for one in rest if id(one) in blocked]
+        table.hold_on(still, int(block_for * 1000) + _MARGIN)
+    gone = [one for one in targets if id(one) not in blocked]
+    there = [one.body for one in gone if id(one) not in missing]
+    result.deleted = deletion.delete_bodies(kernel, there).deleted
+    words = (("reset", over), ("blocked", blocked), ("already_gone", missing))
+    for one in targets:
+        result.outcomes.append(next((word for word, those in words if id(one) in those), "deleted"))
+    return [one.id for one in gone]
+
+
+def _note_over(by_id: Mapping[bytes, _Tcp], ends: Iterable[tuple[bytes, int]]) -> None:
+    for id, way in ends:
+        if id in by_id:
+            by_id[id].ends[way] = _OVER
+
+
+def _reset(
+    kernel: NetlinkSocket,
+    table: CutTable,
+    prober: Prober,
+    connections: Sequence[_Tcp],
+    look: Callable[[], None],
+) -> None:
+    """Have the ends speak until all have shown that they are reset, or time is up.
+
+    ``look`` notes what sockets of this host are gone by now.
+    """
     began = time.monotonic()
     by_id = {one.target.id: one for one in connections}
     rounds = list(_ROUNDS)
@@ -185,15 +214,18 @@ def _reset(kernel: NetlinkSocket, table: CutTable, prober: Prober, connections: 
             return
         now = time.monotonic() - began
         if now >= DEADLINE:
+            look()
             return
         if rounds and now >= rounds[0]:
             rounds.pop(0)
+            look()
             _ask(kernel, prober, waiting)
         looked = time.monotonic()
         for answer in table.answers():
             known = by_id.get(answer.id)
-            if known is not None:
-                known.hear(answer, time.monotonic() - answer.ago - began)
+            at = time.monotonic() - answer.ago - began
+            if known is not None and at > -_JIFFY:
+                known.hear(answer, at)
         took = time.monotonic() - looked
         time.sleep(max(_PAUSE, took * _PAUSE_SHARE))
 

@@ -74,6 +74,7 @@ _NOTE = {
     }
 }
 _ZONE = {"mangle": {"key": {"ct": {"key": "zone"}}, "value": {"&": [{"meta": {"key": "priority"}}, 0xFFFF]}}}
+_RST = {"match": {"op": "in", "left": {"payload": {"protocol": "tcp", "field": "flags"}}, "right": "rst"}}
 # A reset follows the route of its connection where addresses alone don't tell it: see probes.mark_of().
 _ROUTED_BY_MARK = [
     {"match": {"op": "!=", "left": {"ct": {"key": "zone"}}, "right": 0}},
@@ -117,13 +118,7 @@ DOCUMENT: Mapping[str, Any] = {
                         {
                             "expr": [
                                 _is("l4proto", "tcp"),
-                                {
-                                    "match": {
-                                        "op": "in",
-                                        "left": {"payload": {"protocol": "tcp", "field": "flags"}},
-                                        "right": "rst",
-                                    }
-                                },
+                                _RST,
                                 {"goto": {"target": "reset"}},
                             ]
                         },
@@ -149,6 +144,8 @@ DOCUMENT: Mapping[str, Any] = {
                     "priority": -190,
                     "rules": [
                         {"expr": [_own(), {"accept": None}]},
+                        # a reset of this host for a socket of this host
+                        {"expr": [_is("iifname", "lo"), _is("l4proto", "tcp"), _RST, {"accept": None}]},
                         {"expr": [_HELD, {"goto": {"target": "refuse"}}]},
                     ],
                 },
