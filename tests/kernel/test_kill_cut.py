@@ -145,6 +145,19 @@ def test_connections_of_a_zone_for_both_directions(hosts: Routed) -> None:
             assert done.outcomes == ["reset"] and all(flow.ended())
 
 
+def test_a_connection_whose_window_tracking_has_lost(hosts: Routed) -> None:
+    with Tcp(hosts.client, hosts.server, SERVER[4], 5000) as flow:
+        hosts.router.nft("table ip r { chain p { type filter hook prerouting priority -300; notrack; }; }")
+        with Pump(flow) as pump:
+            end = time.monotonic() + 5
+            while min(pump.received) < 300_000 and time.monotonic() < end:  # more than any window here
+                time.sleep(0.01)
+        hosts.router.nft("delete table ip r")
+        _, done = run(hosts.router, sport=flow.sport)
+        assert done.outcomes == ["reset"]
+        assert all(flow.ended())
+
+
 def test_an_end_that_is_away_is_reset_when_it_comes_back(hosts: Routed) -> None:
     with (
         Tcp(hosts.client, hosts.server, SERVER[4], 5000) as flow,
