@@ -14,10 +14,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from rempart.errors import HostError
+from rempart.errors import HostError, KernelError
 from rempart.killing import keeper
 from rempart.killing.cut_table import CutTable
 from rempart.killing.kill import Found, Killed, find, kill
+from rempart.killing.sockets import SocketDiagnostics
 from rempart.killing.wanted import Wanted
 from rempart.netlink.socket import NetlinkSocket
 
@@ -346,6 +347,27 @@ def test_both_ends_on_the_host(netns: Namespace) -> None:
         # The reset of the one that is closed first may be faster than closing the other.
         assert (done.outcomes, done.deleted) == (["reset"], 1) and done.sockets_closed in (1, 2)
         assert all(flow.ended(0.5)) and other.exchange()
+
+
+def test_ends_on_the_host_where_no_socket_can_be_closed(
+    hosts: Routed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unable(self: SocketDiagnostics, found: object) -> bool:
+        raise KernelError("not built in", errno.EOPNOTSUPP)  # CONFIG_INET_DIAG_DESTROY
+
+    monkeypatch.setattr(SocketDiagnostics, "destroy", unable)
+    router = hosts.router
+    router.nft("table inet o { chain o { type filter hook output priority 0; ct state new accept; }; }")
+    for client, server, address in (
+        (hosts.client, router, LAN),
+        (router, hosts.server, SERVER),
+        (router, router, OUTSIDE),
+    ):
+        for version in (4, 6):
+            with Tcp(client, server, address[version], 5000) as flow:
+                _, done = run(router, sport=flow.sport, dport=5000)
+                assert (done.outcomes, done.sockets_closed) == (["reset"], 0)
+                assert all(flow.ended())
 
 
 def test_many_at_once(hosts: Routed) -> None:

@@ -38,11 +38,11 @@ from .targets import Target
 DEADLINE = 2.0
 """Seconds until the ends of a TCP connection must have shown that it is over."""
 
-_ROUNDS = (0.0, 0.05, 0.2, 0.7, 1.4)
-"""When those that have shown nothing yet are asked, in seconds.
+_ROUNDS = (0.05, 0.2, 0.7, 1.4)
+"""When those that have not shown to be over are asked again, in seconds after the first time.
 
 Linux answers one connection's odd packets twice a second at most (net.ipv4.tcp_invalid_ratelimit), so
-that of the first three only one meets an end that lives.
+that an end that lives is silent the first two times.
 """
 
 _LATE = 0.6
@@ -102,7 +102,7 @@ class _Tcp:
         return self.gone or self.ends == [_OVER, _OVER]
 
     def hear(self, answer: Answer, at: float) -> None:
-        """Note what an end sent; ``at`` is when, in seconds since the cut began."""
+        """Note what an end sent; ``at`` is when, in seconds since all were asked first."""
         way = answer.direction
         if self.ends[way] == _OVER:
             return
@@ -205,27 +205,29 @@ def _reset(
 
     ``look`` notes what sockets of this host are gone by now.
     """
-    began = time.monotonic()
     by_id = {one.target.id: one for one in connections}
+    started = time.monotonic()
+    look()
+    _ask(kernel, prober, [one for one in connections if not one.settled])
+    began = time.monotonic()  # to ask ten thousand takes a while, which is not taken from their time to answer
     rounds = list(_ROUNDS)
     while True:
-        waiting = [one for one in connections if not one.settled]
-        if not waiting:
-            return
         now = time.monotonic() - began
-        if now >= DEADLINE:
+        late = now >= DEADLINE
+        if late or (rounds and now >= rounds[0]):
             look()
+        waiting = [one for one in connections if not one.settled]
+        if not waiting or late:
             return
         if rounds and now >= rounds[0]:
             rounds.pop(0)
-            look()
             _ask(kernel, prober, waiting)
         looked = time.monotonic()
         for answer in table.answers():
             known = by_id.get(answer.id)
-            at = time.monotonic() - answer.ago - began
-            if known is not None and at > -_JIFFY:
-                known.hear(answer, at)
+            at = time.monotonic() - answer.ago
+            if known is not None and at > started - _JIFFY:
+                known.hear(answer, at - began)
         took = time.monotonic() - looked
         time.sleep(max(_PAUSE, took * _PAUSE_SHARE))
 
