@@ -173,7 +173,8 @@ def cut_tcp(hosts: Routed, kind: str, firewall: str, version: int, busy: bool) -
             errors = flow.ended()
             assert bystander.exchange()
         assert done.outcomes == ["reset"] and done.deleted == 1
-        assert done.sockets_closed == kind.endswith("the host")
+        # A socket that sends meanwhile may be reset first.
+        assert done.sockets_closed == kind.endswith("the host") or (busy and done.sockets_closed == 0)
         assert "rempart_cut" not in hosts.router.nft_text()
     return "both ends end" if all(errors) else "lives at %s" % errors
 

@@ -24,62 +24,66 @@ _MOST_ADDRESSES = 64  # of a filter that asks for each; for more the whole table
 End = tuple[int, Ends]
 """The protocol's number, and both addresses and ports as one end sees them."""
 
-
 Which = tuple[bytes, int]
 """An end of a connection: the id of its entry, and 0 for who began it or 1 for the other."""
 
 
-class Closed:
-    """``closed`` are the ends whose sockets were closed, ``left`` those whose sockets could not be.
+class LocalEnds:
+    """The ends of connections that are sockets of this host, as they were when this was made.
 
-    A socket is left where it may belong to another connection as well, or where this kernel cannot close any
-    (CONFIG_INET_DIAG_DESTROY).
+    They are closed by :meth:`close`, but for those that may belong to another connection as well. Raises
+    HostError, KernelError.
     """
 
-    __slots__ = ("closed", "left")
+    __slots__ = ("_netns", "_open", "_sole")
 
-    def __init__(self) -> None:
-        self.closed: set[Which] = set()
-        self.left: dict[End, Which] = {}
-
-
-def close_sockets(kernel: NetlinkSocket, netns: str | None, targets: Sequence[Target]) -> Closed:
-    """Close the sockets of this host that these connections end at. Raises HostError, KernelError."""
-    owners: dict[End, list[tuple[Target, int]]] = {}
-    for target in targets:
-        if target.protonum in _PROTOCOLS:
-            for way in _ENDS:
-                owners.setdefault((target.protonum, target.ends(way)), []).append((target, way))
-    result = Closed()
-    if not owners:
-        return result
-    with SocketDiagnostics(netns) as diagnostics:
-        found = _find(diagnostics, owners)
-        result.left = {end: (owners[end][0][0].id, owners[end][0][1]) for end in found}
+    def __init__(self, kernel: NetlinkSocket, netns: str | None, targets: Sequence[Target]) -> None:
+        self._netns = netns
+        self._open: dict[End, list[Which]] = {}
+        self._sole: dict[End, Found] = {}
+        owners: dict[End, list[Target]] = {}
+        for target in targets:
+            if target.protonum in _PROTOCOLS:
+                for way in _ENDS:
+                    end = target.protonum, target.ends(way)
+                    self._open.setdefault(end, []).append((target.id, way))
+                    owners.setdefault(end, []).append(target)
+        if not owners:
+            return
+        with SocketDiagnostics(netns) as diagnostics:
+            found = _find(diagnostics, owners)
+        self._open = {end: which for end, which in self._open.items() if end in found}
         # Several sockets of the same ends are bound to devices, several connections have zones.
         sole = {end: one[0] for end, one in found.items() if len(one) == 1 and len(owners[end]) == 1}
-        shared = _shared(kernel, [owners[end][0][0] for end in sole], sole)
-        for end, one in sole.items():
-            if end in shared:
-                continue
-            try:
-                # One that is gone already, reset by its peer that was closed before, no_longer() sees.
-                if diagnostics.destroy(one):
-                    result.closed.add(result.left.pop(end))
-            except KernelError as error:
-                if error.code != errno.EOPNOTSUPP:
-                    raise
-                break
-    return result
+        shared = _shared(kernel, [owners[end][0] for end in sole], sole)
+        self._sole = {end: one for end, one in sole.items() if end not in shared}
 
+    def close(self) -> list[Which]:
+        """Close them; the ends whose sockets this has closed.
 
-def no_longer(netns: str | None, left: dict[End, Which]) -> list[Which]:
-    """Of ends whose sockets were left, those that have none any more."""
-    if not left:
-        return []
-    with SocketDiagnostics(netns) as diagnostics:
-        found = _find(diagnostics, left)
-    return [which for end, which in left.items() if end not in found]
+        None where the kernel cannot (CONFIG_INET_DIAG_DESTROY).
+        """
+        closed: list[Which] = []
+        if not self._sole:
+            return closed
+        with SocketDiagnostics(self._netns) as diagnostics:
+            for end, one in self._sole.items():
+                try:
+                    if diagnostics.destroy(one):
+                        closed += self._open.pop(end)
+                except KernelError as error:
+                    if error.code != errno.EOPNOTSUPP:
+                        raise
+                    break
+        return closed
+
+    def gone(self) -> list[Which]:
+        """Ends that this has not closed and that have no socket any more."""
+        if not self._open:
+            return []
+        with SocketDiagnostics(self._netns) as diagnostics:
+            found = _find(diagnostics, self._open)
+        return [one for end, which in self._open.items() if end not in found for one in which]
 
 
 def _find(diagnostics: SocketDiagnostics, ends: Collection[End]) -> dict[End, list[Found]]:

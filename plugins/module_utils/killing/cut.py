@@ -30,7 +30,7 @@ from ..errors import KernelError
 from ..netlink import messages
 from ..netlink.attributes import TYPE_MASK, attribute, nested
 from ..netlink.socket import NetlinkSocket, reason
-from .closing import close_sockets, no_longer
+from .closing import LocalEnds
 from .cut_table import Answer, CutTable
 from .probes import ORIGINAL, REPLY, RST, SYN, Prober
 from .targets import Target
@@ -140,11 +140,12 @@ def cut(kernel: NetlinkSocket, netns: str | None, targets: Sequence[Target], blo
     with contextlib.ExitStack() as stack:
         # Opened before anything is done: without the privilege nothing is.
         prober = stack.enter_context(Prober(netns)) if any(one.is_tcp for one in targets) else None
+        local = LocalEnds(kernel, netns, targets)
         table = CutTable(kernel)
         ids = [one.id for one in targets]
         table.hold(ids, int(block_for * 1000) + _WORKING)
         try:
-            let_go = _end(kernel, netns, table, prober, targets, block_for, result)
+            let_go = _end(kernel, local, table, prober, targets, block_for, result)
         except BaseException:
             # Whatever stopped it: what was to be cut must not stay blocked without a word.
             table.release(ids)
@@ -157,7 +158,7 @@ def cut(kernel: NetlinkSocket, netns: str | None, targets: Sequence[Target], blo
 
 def _end(
     kernel: NetlinkSocket,
-    netns: str | None,
+    local: LocalEnds,
     table: CutTable,
     prober: Prober | None,
     targets: Sequence[Target],
@@ -166,12 +167,12 @@ def _end(
 ) -> list[bytes]:
     """End connections that are held, and say so in ``result``; the ids that need be held no more."""
     connections = [_Tcp(one) for one in targets if one.is_tcp]
-    local = close_sockets(kernel, netns, targets)
-    result.sockets_closed = len(local.closed)
+    closed = local.close()
+    result.sockets_closed = len(closed)
     by_id = {one.target.id: one for one in connections}
-    _note_over(by_id, local.closed)
+    _note_over(by_id, closed)
     if prober is not None:
-        _reset(kernel, table, prober, connections, lambda: _note_over(by_id, no_longer(netns, local.left)))
+        _reset(kernel, table, prober, connections, lambda: _note_over(by_id, local.gone()))
     over = {id(connection.target) for connection in connections if connection.conclude()}
     rest = [one for one in targets if id(one) not in over] if block_for > 0 else []
     missing = {id(one) for one in _keep(kernel, rest, block_for)}
@@ -209,7 +210,9 @@ def _reset(
     started = time.monotonic()
     look()
     _ask(kernel, prober, [one for one in connections if not one.settled])
-    began = time.monotonic()  # to ask ten thousand takes a while, which is not taken from their time to answer
+    began = (
+        time.monotonic()
+    )  # to ask ten thousand takes a while, which is not taken from their time to answer
     rounds = list(_ROUNDS)
     while True:
         now = time.monotonic() - began
