@@ -81,7 +81,7 @@ def run(where: Namespace, connections: Any = None, **arguments: Any) -> tuple[Fo
     }
     wanted = Wanted(arguments, connections, **options)
     with NetlinkSocket(where.name) as kernel:
-        found = find(kernel, wanted)
+        found = find(kernel, where.name, wanted)
         return found, kill(kernel, where.name, wanted, found)
 
 
@@ -202,7 +202,9 @@ def test_a_block_ends_by_itself_and_the_table_with_it(hosts: Routed) -> None:
     with Udp(hosts.client, hosts.server, SERVER[4], 5000, 5000) as flow:
         wanted = Wanted({"protocol": "udp"}, block_for=1)
         with NetlinkSocket(hosts.router.name) as kernel:
-            assert kill(kernel, hosts.router.name, wanted, find(kernel, wanted)).outcomes == ["blocked"]
+            assert kill(
+                kernel, hosts.router.name, wanted, find(kernel, hosts.router.name, wanted)
+            ).outcomes == ["blocked"]
             assert keeper.leave(kernel)
         assert not flow.there(0.05) and not flow.back(0.05)
         end = time.monotonic() + 10
@@ -265,7 +267,7 @@ def test_an_entry_that_goes_in_between_is_already_gone(hosts: Routed) -> None:
     for how in ("cut", "forget"):
         wanted = Wanted({"saddr": "10.0.1.9"}, how=how)
         with NetlinkSocket(hosts.router.name) as kernel:
-            found = find(kernel, wanted)
+            found = find(kernel, hosts.router.name, wanted)
             hosts.router.run("conntrack", "-D", "-s", "10.0.1.9", check=False)
             done = kill(kernel, hosts.router.name, wanted, found)
         inject(hosts.router, [tcp("10.0.1.9", "10.0.2.9"), udp("10.0.1.9", "10.0.2.9")])
