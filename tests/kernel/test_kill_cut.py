@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from rempart.errors import HostError, KernelError
-from rempart.killing import keeper
+from rempart.killing import cut, keeper
 from rempart.killing.cut_table import CutTable
 from rempart.killing.kill import Found, Killed, find, kill
 from rempart.killing.sockets import SocketDiagnostics
@@ -392,6 +392,21 @@ def test_many_at_once(hosts: Routed) -> None:
     finally:
         for flow in flows:
             flow.close()
+
+
+def test_every_end_is_seen_to_be_over(hosts: Routed, monkeypatch: pytest.MonkeyPatch) -> None:
+    # not: has been answered with a reset, and was silent afterwards
+    monkeypatch.setattr(cut._Tcp, "conclude", lambda self: self.ends == [cut._OVER, cut._OVER])
+    for version in (4, 6):
+        flows = [Tcp(hosts.client, hosts.server, SERVER[version], 5000) for _ in range(20)]
+        flows += [Tcp(hosts.client, hosts.router, LAN[version], 5000) for _ in range(10)]
+        try:
+            _, done = run(hosts.router, dport=5000)
+            assert done.outcomes == ["reset"] * 30
+            assert all(all(flow.ended()) for flow in flows)
+        finally:
+            for flow in flows:
+                flow.close()
 
 
 def test_a_ruleset_that_is_flushed_in_between_takes_nothing_away(hosts: Routed) -> None:
