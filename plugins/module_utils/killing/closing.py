@@ -1,0 +1,112 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which sockets of this host are ends of connections that are killed; these are closed."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from ..conntrack import scan
+from ..conntrack.filters import Filter
+from ..errors import KernelError
+from ..netlink.socket import NetlinkSocket
+from .sockets import Ends, Found, SocketDiagnostics
+from .targets import Target
+
+_PROTOCOLS = (socket.IPPROTO_TCP, socket.IPPROTO_UDP)  # those whose sockets can be listed and closed
+_ENDS = (0, 1)
+_MOST_ADDRESSES = 64  # of a filter that asks for each; for more the whole table is looked through
+
+End = tuple[int, Ends]
+"""The protocol's number, and both addresses and ports as one end sees them."""
+
+Which = tuple[bytes, int]
+"""An end of a connection: the id of its entry, and 0 for who began it or 1 for the other."""
+
+
+class LocalEnds:
+    """The ends of connections that are sockets of this host, as they were when this was made.
+
+    They are closed by :meth:`close`, but for those that may belong to another connection as well. Raises
+    HostError, KernelError.
+    """
+
+    __slots__ = ("_netns", "_open", "_sole")
+
+    def __init__(self, kernel: NetlinkSocket, netns: str | None, targets: Sequence[Target]) -> None:
+        self._netns = netns
+        self._open: dict[End, list[Which]] = {}
+        self._sole: dict[End, Found] = {}
+        owners: dict[End, list[Target]] = {}
+        for target in targets:
+            if target.protonum in _PROTOCOLS:
+                for way in _ENDS:
+                    end = target.protonum, target.ends(way)
+                    self._open.setdefault(end, []).append((target.id, way))
+                    owners.setdefault(end, []).append(target)
+        if not owners:
+            return
+        with SocketDiagnostics(netns) as diagnostics:
+            found = _find(diagnostics, owners)
+        self._open = {end: which for end, which in self._open.items() if end in found}
+        # Several sockets of the same ends are bound to devices, several connections have zones.
+        sole = {end: one[0] for end, one in found.items() if len(one) == 1 and len(owners[end]) == 1}
+        shared = _shared(kernel, [owners[end][0] for end in sole], sole)
+        self._sole = {end: one for end, one in sole.items() if end not in shared}
+
+    def close(self) -> list[Which]:
+        """Close them; the ends whose sockets this has closed.
+
+        None where the kernel cannot (CONFIG_INET_DIAG_DESTROY).
+        """
+        closed: list[Which] = []
+        if not self._sole:
+            return closed
+        with SocketDiagnostics(self._netns) as diagnostics:
+            for end, one in self._sole.items():
+                try:
+                    if diagnostics.destroy(one):
+                        closed += self._open.pop(end)
+                except KernelError as error:
+                    if error.code != errno.EOPNOTSUPP:
+                        raise
+                    break
+        return closed
+
+    def gone(self) -> list[Which]:
+        """Ends that this has not closed and that have no socket any more."""
+        if not self._open:
+            return []
+        with SocketDiagnostics(self._netns) as diagnostics:
+            found = _find(diagnostics, self._open)
+        return [one for end, which in self._open.items() if end not in found for one in which]
+
+
+def _find(diagnostics: SocketDiagnostics, ends: Collection[End]) -> dict[End, list[Found]]:
+    found: dict[End, list[Found]] = {}
+    for protocol in sorted({protocol for protocol, _ in ends}):
+        for one in diagnostics.find(protocol, [pair for number, pair in ends if number == protocol]):
+            found.setdefault((protocol, one.ends), []).append(one)
+    return found
+
+
+def _shared(kernel: NetlinkSocket, owners: Sequence[Target], ends: Collection[End]) -> set[End]:
+    """Which of these ends belong to more than one connection of the table, in different zones."""
+    if not owners:
+        return set()
+    asked: dict[str, Any] = {"protocol": sorted({one.protonum for one in owners})}
+    addresses = {one.ends(way)[0] for one in owners for way in _ENDS}
+    if len(addresses) <= _MOST_ADDRESSES:
+        asked["address"] = sorted(addresses)
+    counts = dict.fromkeys(ends, 0)
+    for body in scan.matching(kernel, Filter(asked)):
+        other = Target(body)
+        for way in _ENDS:
+            end = other.protonum, other.ends(way)
+            if end in counts:
+                counts[end] += 1
+    return {end for end, count in counts.items() if count > 1}
