@@ -17,33 +17,52 @@ Function = Callable[..., Any]
 
 
 def argument(function: Function) -> Function:
-    """``FILTER...``, any number of them."""
-    return click.argument("filters", nargs=-1, metavar="[FILTER]...", shell_complete=_keys)(function)
+    """``KEY=VALUE...``, any number of them."""
+    return click.argument("filters", nargs=-1, metavar="[KEY=VALUE]...", shell_complete=_keys)(function)
 
 
 def filter_of(words: tuple[str, ...]) -> Filter:
-    """The filter that the words make; a key that stands twice has several values.
-
-    Raises DocumentError with everything wrong, BadParameter for a word that is no key and value.
-    """
+    """The filter that the words make. Raises DocumentError with everything wrong."""
     from rempart.conntrack.filters import Filter
 
-    given: dict[str, Any] = {}
+    return Filter(arguments_of(words))
+
+
+def arguments_of(words: tuple[str, ...]) -> dict[str, Any]:
+    """The filter's keys with their values; a key that stands twice has all of them.
+
+    Raises DocumentError where a word is no key and value, with whatever else is wrong.
+    """
+    from rempart.conntrack.filters import KEYS, Filter
+    from rempart.errors import DocumentError, Problem, nearest
+
+    problems: list[Problem] = []
+    found: dict[str, Any] = {}
     for word in words:
         key, equals, value = word.partition("=")
-        negated = key.endswith("!")
-        if not equals or not key.rstrip("!"):
-            raise click.BadParameter("%s: a filter is a key and a value, such as saddr=10.0.0.0/8" % word)
-        key = key.rstrip("!").strip()
-        value = "!" + value if negated else value
-        given[key] = [*given[key], value] if key in given else [value]
-    return Filter({key: values[0] if len(values) == 1 else values for key, values in given.items()})
+        if not equals:
+            cure = nearest(key, KEYS) if key not in KEYS else "say what it shall be: %s=..." % key
+            message = "no key and value"
+            problems.append(Problem(message, "", word, "KEY=VALUE with one of " + ", ".join(KEYS), cure))
+            continue
+        if key.endswith("!"):
+            key, value = key[:-1], "!" + value
+        if key in found:
+            before = found[key] if isinstance(found[key], list) else [found[key]]
+            found[key] = [*before, value]
+        else:
+            found[key] = value
+    if problems:
+        try:
+            Filter(found)
+        except DocumentError as error:
+            problems += error.problems
+        raise DocumentError.of(problems)
+    return found
 
 
 def _keys(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     from click.shell_completion import CompletionItem
     from rempart.conntrack.filters import KEYS
 
-    if "=" in incomplete:
-        return []
     return [CompletionItem(key + "=") for key in KEYS if key.startswith(incomplete)]

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .. import options
+from .. import connection_filter, options
 from ..session import EXIT_DONE, EXIT_ERROR, Session, complain, visible
 
 if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
     from rempart.killing.kill import Found, Killed
     from rempart.killing.wanted import Wanted
 
@@ -32,15 +31,8 @@ EMPTY: dict[str, Any] = {
 }
 
 
-def _keys(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    from click.shell_completion import CompletionItem
-    from rempart.conntrack.filters import KEYS
-
-    return [CompletionItem(key + "=") for key in KEYS if key.startswith(incomplete)]
-
-
 @click.command("kill", short_help="End connections, so that they stay dead.")
-@click.argument("filter", nargs=-1, metavar="[KEY=VALUE]...", shell_complete=_keys)
+@connection_filter.argument
 @click.option(
     "--how",
     type=click.Choice(("cut", "forget")),
@@ -71,7 +63,7 @@ def _keys(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[C
 @click.pass_obj
 def command(
     session: Session,
-    filter: tuple[str, ...],
+    filters: tuple[str, ...],
     how: str,
     block_for: str,
     max_kills: int | None,
@@ -100,7 +92,7 @@ def command(
     from rempart.netlink.socket import NetlinkSocket
 
     wanted = Wanted(
-        _arguments(filter),
+        connection_filter.arguments_of(filters),
         everything=everything,
         how=how,
         block_for=block_for,
@@ -136,33 +128,6 @@ def command(
         complain(problem)
         return EXIT_ERROR
     return EXIT_DONE
-
-
-def _arguments(given: tuple[str, ...]) -> dict[str, Any]:
-    """The filter's keys with their values; a key that stands twice has all of them."""
-    from rempart.conntrack.filters import KEYS, Filter
-    from rempart.errors import DocumentError, Problem, nearest
-
-    problems: list[Problem] = []
-    found: dict[str, Any] = {}
-    for one in given:
-        key, equals, value = one.partition("=")
-        if not equals:
-            message = "no key and value"
-            cure = nearest(key, KEYS) if key not in KEYS else "say what it shall be: %s=..." % key
-            problems.append(Problem(message, "", one, "KEY=VALUE with one of " + ", ".join(KEYS), cure))
-        elif key in found:
-            before = found[key] if isinstance(found[key], list) else [found[key]]
-            found[key] = [*before, value]
-        else:
-            found[key] = value
-    if problems:
-        try:
-            Filter(found)
-        except DocumentError as error:
-            problems += error.problems
-        raise DocumentError.of(problems)
-    return found
 
 
 def _confirmed(found: Found, wanted: Wanted) -> bool:

@@ -86,7 +86,7 @@ def test_mistakes_are_told_at_once(netns: Namespace) -> None:
     assert [one["place"] for one in found["errors"]] == ["sadr", "dport", "mark"]
     assert "did you mean 'saddr'" in found["errors"][0]["cure"]
     for words, message in (
-        (["list", "443"], "a filter is a key and a value"),
+        (["list", "443"], "no key and value"),
         (["list", "-o", "xlm"], "did you mean 'xml'"),
         (["list", "-o", "xml,table"], "table beside xml"),
         (["watch", "-e", "newest"], "did you mean 'new'"),
