@@ -82,7 +82,10 @@ class Conversation:
 
     def interrupt(self) -> int:
         """What Ctrl-C sends, and the exit code."""
-        self._child.send_signal(signal.SIGINT)
+        end = time.monotonic() + 10
+        while self._child.poll() is None and time.monotonic() < end:
+            self._child.send_signal(signal.SIGINT)  # again, should it come before the question is read
+            time.sleep(0.2)
         return self._finish()
 
     def _finish(self) -> int:
