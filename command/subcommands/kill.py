@@ -81,8 +81,9 @@ def command(
     state=ESTABLISHED, and so on; a name without a value shows them all.
 
     What is going to be killed is shown first, and killed after a yes: exactly that, by
-    the kernel's own numbers, nothing that came later. The summary that is written then is
-    for the log of the incident. Exit code 0: killed, or nothing to kill.
+    the kernel's own numbers, nothing that came later. The connection by which you are
+    here is spared. The summary that is written then is for the log of the incident. Exit
+    code 0: killed, or nothing to kill.
     """
     session.empty = dict(EMPTY)
     from rempart.errors import HostError
@@ -99,7 +100,7 @@ def command(
         expectations=expectations,
     )
     with NetlinkSocket(netns) as kernel:
-        found = kill.find(kernel, wanted)
+        found = kill.find(kernel, netns, wanted)
         killed = None
         if found.any and not dry_run:
             if not (yes or _confirmed(found, wanted)):
@@ -181,6 +182,8 @@ def _summary(found: Found, killed: Killed | None, wanted: Wanted, netns: str | N
         lines.append("%s: %s" % (_count(found.count), ", ".join(parts)))
     if found.already_cut:
         lines.append("%s cut before, and still blocked" % _count(found.already_cut))
+    if found.spared:
+        lines.append("%s spared, by which this is being done" % _count(found.spared))
     return lines + _lines(found, _LISTED, killed.outcomes if killed is not None else None)
 
 

@@ -23,6 +23,7 @@ description:
   - Packets of a connection that cannot be reset, such as one of UDP, are refused for O(block_for).
   - Nothing else is touched, neither the ruleset nor another connection, be it between the same hosts or
     with the same addresses and ports in another zone.
+  - The connection by which the module is being run, that of SSH, is never cut.
   - With no filter nothing is killed, but for O(everything=true).
 extends_documentation_fragment:
   - rempart.netfilter.attributes
@@ -198,6 +199,11 @@ already_cut:
   returned: success
   type: int
   sample: 0
+spared:
+  description: Connections that were meant, and by which the module itself is being run. They are not counted.
+  returned: success
+  type: int
+  sample: 0
 sockets_closed:
   description: Sockets of the host that were closed.
   returned: success
@@ -292,7 +298,7 @@ def main() -> None:
         )
         netns, limit = params["netns"], max(0, params["limit"])
         with NetlinkSocket(netns) as kernel:
-            found = kill.find(kernel, wanted)
+            found = kill.find(kernel, netns, wanted)
             killed = None
             if found.any and not module.check_mode:
                 killed = kill.kill(kernel, netns, wanted, found)

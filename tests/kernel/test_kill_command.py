@@ -12,8 +12,10 @@ import pty
 import re
 import select
 import signal
+import socket
 import struct
 import subprocess
+import sys
 import termios
 import time
 from collections.abc import Iterator
@@ -25,7 +27,7 @@ from rempart.netlink.socket import NetlinkSocket
 from tests.kernel.test_command_errors import UNPRIVILEGED
 from tests.support.command import SCRIPT, environment, rempart, rempart_json
 from tests.support.flows import Tcp, Udp
-from tests.support.routed import CLIENT, SERVER, Routed, routed
+from tests.support.routed import CLIENT, LAN, SERVER, Routed, routed
 
 TRACKING = """
 table inet t {
@@ -61,6 +63,8 @@ class Conversation:
             stderr=slave,
             env=environment(),
             start_new_session=True,
+            # pytest-xdist's workers ignore it, and so would their children
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         os.close(slave)
         self.text = ""
@@ -78,7 +82,10 @@ class Conversation:
 
     def interrupt(self) -> int:
         """What Ctrl-C sends, and the exit code."""
-        self._child.send_signal(signal.SIGINT)
+        end = time.monotonic() + 10
+        while self._child.poll() is None and time.monotonic() < end:
+            self._child.send_signal(signal.SIGINT)  # again, should it come before the question is read
+            time.sleep(0.2)
         return self._finish()
 
     def _finish(self) -> int:
@@ -209,3 +216,42 @@ def test_without_the_privilege() -> None:
     )
     assert done.returncode == 1
     assert "not allowed to speak to netfilter; run as root" in done.stderr
+
+
+SESSION = """
+import socket, subprocess, sys
+server = socket.create_server(("0.0.0.0", 5022))
+print("listening", flush=True)
+session, _ = server.accept()
+subprocess.run([sys.argv[1], "kill", "--everything", "--yes"], stdin=session, stdout=session, stderr=session)
+session.sendall(b"end")
+"""
+
+
+def test_the_session_that_kills_is_spared(hosts: Routed) -> None:
+    server = hosts.router.popen(sys.executable, "-c", SESSION, str(SCRIPT), stdout=subprocess.PIPE)
+    assert server.stdout is not None and server.stdout.readline() == b"listening\n"
+    with (
+        Tcp(hosts.client, hosts.server, SERVER[4], 5000) as other,
+        hosts.client.socket(socket.AF_INET, socket.SOCK_STREAM) as session,
+    ):
+        session.settimeout(20)
+        session.connect((LAN[4], 5022))
+        told = b""
+        while not told.endswith(b"end"):
+            told += session.recv(65536)
+        assert b"1 connection spared, by which this is being done" in told
+        assert b"1 connection: 1 reset at both ends" in told
+        assert all(other.ended())
+    server.wait(20)
+
+
+def test_the_table_goes_when_the_block_has_ended(hosts: Routed) -> None:
+    with Udp(hosts.client, hosts.server, SERVER[4], 5000, 5000) as flow:
+        rempart("kill", "protocol=udp", "--netns", hosts.router.name, "--block-for", "1s", "--yes")
+        assert not flow.there(0.05)
+        end = time.monotonic() + 15
+        while "rempart_cut" in hosts.router.nft_text():
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        assert flow.there()

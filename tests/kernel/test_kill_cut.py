@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from rempart.errors import HostError, KernelError
-from rempart.killing import keeper
+from rempart.killing import cut, keeper
 from rempart.killing.cut_table import CutTable
 from rempart.killing.kill import Found, Killed, find, kill
 from rempart.killing.sockets import SocketDiagnostics
@@ -81,7 +81,7 @@ def run(where: Namespace, connections: Any = None, **arguments: Any) -> tuple[Fo
     }
     wanted = Wanted(arguments, connections, **options)
     with NetlinkSocket(where.name) as kernel:
-        found = find(kernel, wanted)
+        found = find(kernel, where.name, wanted)
         return found, kill(kernel, where.name, wanted, found)
 
 
@@ -202,7 +202,9 @@ def test_a_block_ends_by_itself_and_the_table_with_it(hosts: Routed) -> None:
     with Udp(hosts.client, hosts.server, SERVER[4], 5000, 5000) as flow:
         wanted = Wanted({"protocol": "udp"}, block_for=1)
         with NetlinkSocket(hosts.router.name) as kernel:
-            assert kill(kernel, hosts.router.name, wanted, find(kernel, wanted)).outcomes == ["blocked"]
+            assert kill(
+                kernel, hosts.router.name, wanted, find(kernel, hosts.router.name, wanted)
+            ).outcomes == ["blocked"]
             assert keeper.leave(kernel)
         assert not flow.there(0.05) and not flow.back(0.05)
         end = time.monotonic() + 10
@@ -265,7 +267,7 @@ def test_an_entry_that_goes_in_between_is_already_gone(hosts: Routed) -> None:
     for how in ("cut", "forget"):
         wanted = Wanted({"saddr": "10.0.1.9"}, how=how)
         with NetlinkSocket(hosts.router.name) as kernel:
-            found = find(kernel, wanted)
+            found = find(kernel, hosts.router.name, wanted)
             hosts.router.run("conntrack", "-D", "-s", "10.0.1.9", check=False)
             done = kill(kernel, hosts.router.name, wanted, found)
         inject(hosts.router, [tcp("10.0.1.9", "10.0.2.9"), udp("10.0.1.9", "10.0.2.9")])
@@ -390,6 +392,21 @@ def test_many_at_once(hosts: Routed) -> None:
     finally:
         for flow in flows:
             flow.close()
+
+
+def test_every_end_is_seen_to_be_over(hosts: Routed, monkeypatch: pytest.MonkeyPatch) -> None:
+    # not: has been answered with a reset, and was silent afterwards
+    monkeypatch.setattr(cut._Tcp, "conclude", lambda self: self.ends == [cut._OVER, cut._OVER])
+    for version in (4, 6):
+        flows = [Tcp(hosts.client, hosts.server, SERVER[version], 5000) for _ in range(20)]
+        flows += [Tcp(hosts.client, hosts.router, LAN[version], 5000) for _ in range(10)]
+        try:
+            _, done = run(hosts.router, dport=5000)
+            assert done.outcomes == ["reset"] * 30
+            assert all(all(flow.ended()) for flow in flows)
+        finally:
+            for flow in flows:
+                flow.close()
 
 
 def test_a_ruleset_that_is_flushed_in_between_takes_nothing_away(hosts: Routed) -> None:

@@ -128,7 +128,7 @@ def killed(hosts: Routed, how: str, **arguments: Any) -> Killed:
     """Kill what is meant on the router, and nothing else."""
     wanted = Wanted(arguments, how=how)
     with NetlinkSocket(hosts.router.name) as kernel:
-        found = find(kernel, wanted)
+        found = find(kernel, hosts.router.name, wanted)
         assert found.count == 1
         return kill(kernel, hosts.router.name, wanted, found)
 
@@ -138,7 +138,7 @@ def tidy(hosts: Routed) -> None:
     hosts.router.nft("flush ruleset")
     with NetlinkSocket(hosts.router.name) as kernel:
         wanted = Wanted({}, everything=True, how="forget")
-        kill(kernel, hosts.router.name, wanted, find(kernel, wanted))
+        kill(kernel, hosts.router.name, wanted, find(kernel, hosts.router.name, wanted))
 
 
 def forget_tcp(hosts: Routed, kind: str, firewall: str, version: int) -> tuple[str, str]:

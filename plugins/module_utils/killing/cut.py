@@ -62,7 +62,10 @@ _SILENT, _HEARD, _OVER = range(3)
 _NEW = uapi.NFNL_SUBSYS_CTNETLINK << 8 | uapi.IPCTNL_MSG_CT_NEW
 _HEADER = struct.Struct("=HH")
 _WORD = struct.Struct(">I")
-_LIBERAL = bytes((uapi.IP_CT_TCP_FLAG_BE_LIBERAL, uapi.IP_CT_TCP_FLAG_BE_LIBERAL))
+_LIBERAL = uapi.IP_CT_TCP_FLAG_BE_LIBERAL
+# struct nf_ct_tcp_flags: which are set, and which are spoken of. Without the highest number acknowledged,
+# tracking takes a reset for one of the connection whatever numbers it has.
+_TRUSTING = bytes((_LIBERAL, _LIBERAL | uapi.IP_CT_TCP_FLAG_MAXACK_SET))
 _ESTABLISHED = bytes((TCP_STATES.index("ESTABLISHED"),))
 
 
@@ -283,8 +286,8 @@ def _tcp_established() -> bytes:
         nested(
             uapi.CTA_PROTOINFO_TCP,
             attribute(uapi.CTA_PROTOINFO_TCP_STATE, _ESTABLISHED),
-            attribute(uapi.CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, _LIBERAL),
-            attribute(uapi.CTA_PROTOINFO_TCP_FLAGS_REPLY, _LIBERAL),
+            attribute(uapi.CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, _TRUSTING),
+            attribute(uapi.CTA_PROTOINFO_TCP_FLAGS_REPLY, _TRUSTING),
         ),
     )
 

@@ -19,7 +19,7 @@ from ..conntrack.matching import Matcher
 from ..errors import DocumentError, KernelError
 from ..netlink.messages import ATTRIBUTES
 from ..netlink.socket import NetlinkSocket
-from . import given
+from . import given, own
 from .cut_table import CutTable
 from .targets import Target
 from .wanted import Wanted
@@ -36,6 +36,7 @@ class Found:
     ``bodies``        their messages; the first of them only where ``complete`` is false
     ``already_gone``  of connections that were given, those that are not there any more
     ``already_cut``   those that an earlier cut blocks, which are not counted again
+    ``spared``        the connection by which this is done, see own.py; it is not counted
     ``offloaded``     those that a flowtable carries: they can't be killed and are not counted
     ``expectations``  the bodies of expected connections
     """
@@ -48,6 +49,7 @@ class Found:
         "count",
         "expectations",
         "offloaded",
+        "spared",
     )
 
     def __init__(self) -> None:
@@ -56,6 +58,7 @@ class Found:
         self.complete = True
         self.already_gone = 0
         self.already_cut = 0
+        self.spared = 0
         self.offloaded: list[bytes] = []
         self.expectations: list[bytes] = []
 
@@ -104,8 +107,8 @@ class Killed:
         return bool(self.deleted or self.reset or self.blocked or self.sockets_closed or self.expectations)
 
 
-def find(kernel: NetlinkSocket, wanted: Wanted) -> Found:
-    """Look for what is meant; nothing is changed.
+def find(kernel: NetlinkSocket, netns: str | None, wanted: Wanted) -> Found:
+    """Look for what is meant; nothing is changed. ``netns`` is the namespace that the socket is in.
 
     Raises DocumentError where it is more than the ceiling, which says how many; HostError without the
     privilege, KernelError.
@@ -113,6 +116,7 @@ def find(kernel: NetlinkSocket, wanted: Wanted) -> Found:
     found = Found()
     cutting = wanted.how == "cut"
     held = CutTable(kernel).held() if cutting else {}
+    mine = own.ends(netns) if cutting else set()
     for body in _bodies(kernel, wanted, found):
         # The id alone would do, but decoding a million of entries to leave them would not.
         target = Target(body) if cutting or wanted.connections is not None else None
@@ -121,6 +125,9 @@ def find(kernel: NetlinkSocket, wanted: Wanted) -> Found:
             continue
         if target is not None and target.id in held:
             found.already_cut += 1
+            continue
+        if mine and target is not None and target.is_tcp and mine & {target.ends(0), target.ends(1)}:
+            found.spared += 1
             continue
         found.count += 1
         if cutting or wanted.connections is not None or len(found.bodies) < _MOST_KEPT:

@@ -30,6 +30,7 @@ def result(found: Found, killed: Killed | None, limit: int) -> dict[str, Any]:
         "deleted": done.deleted,
         "already_gone": found.already_gone if killed is None else done.already_gone,
         "already_cut": found.already_cut,
+        "spared": found.spared,
         "sockets_closed": done.sockets_closed,
         "reset": done.reset,
         "blocked": done.blocked,

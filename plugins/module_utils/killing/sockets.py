@@ -35,15 +35,18 @@ _HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
 _ID = struct.Struct("!HH16s16s")  # source port, destination port, source, destination
 _ID_AT = 4  # struct inet_diag_msg: family, state, timer, retransmissions, then the id
 _ID_SIZE = 48  # with the interface and the cookie
+_INODE = struct.Struct("=I")
+_INODE_AT = _ID_AT + _ID_SIZE + 16  # behind the timer's end, both queues and the user
 _MAPPED = b"\0" * 10 + b"\xff\xff"  # RFC 4291 2.5.5.2: an IPv4 address in a socket of IPv6
 
 
 class Found:
     """A socket of this host. ``id`` is the kernel's struct inet_diag_sockid, cookie included."""
 
-    __slots__ = ("ends", "family", "id", "protocol")
+    __slots__ = ("ends", "family", "id", "inode", "protocol")
 
-    def __init__(self, family: int, protocol: int, id: bytes, ends: Ends) -> None:
+    def __init__(self, family: int, protocol: int, id: bytes, ends: Ends, inode: int) -> None:
+        self.inode = inode
         self.family = family
         self.protocol = protocol
         self.id = id
@@ -81,18 +84,18 @@ class SocketDiagnostics:
     def find(self, protocol: int, wanted: Iterable[Ends]) -> list[Found]:
         """The connected sockets of TCP or UDP that have one of these pairs of ends."""
         looked_for = set(wanted)
-        families = {socket.AF_INET6}  # sockets of IPv6 carry IPv4 connections too
-        if any(":" not in ends[0] for ends in looked_for):
-            families.add(socket.AF_INET)
-        found = []
-        for family in sorted(families) if looked_for else ():
+        four = any(":" not in ends[0] for ends in looked_for)
+        return [one for one in self.all(protocol, four) if one.ends in looked_for] if looked_for else []
+
+    def all(self, protocol: int, four: bool = True) -> Iterator[Found]:
+        """The connected sockets of TCP or UDP; without ``four`` none but those of IPv6."""
+        # Sockets of IPv6 carry IPv4 connections too.
+        for family in (socket.AF_INET, socket.AF_INET6) if four else (socket.AF_INET6,):
             request = _REQUEST.pack(family, protocol, 0, _ALL_STATES) + bytes(_ID_SIZE)
             for body in self._ask(_SOCK_DIAG_BY_FAMILY, messages.NLM_F_DUMP, request):
                 id = body[_ID_AT : _ID_AT + _ID_SIZE]
-                ends = _ends(body[0], id)
-                if ends in looked_for:
-                    found.append(Found(body[0], protocol, id, ends))
-        return found
+                (inode,) = _INODE.unpack_from(body, _INODE_AT)
+                yield Found(body[0], protocol, id, _ends(body[0], id), inode)
 
     def destroy(self, found: Found) -> bool:
         """Close a socket; False where it was gone already.
