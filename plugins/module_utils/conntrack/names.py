@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from . import uapi
 
 PROTOCOLS = {
@@ -81,3 +83,13 @@ STATUS = {
     "hw_offload": uapi.IPS_HW_OFFLOAD,
 }
 """The bits of a connection's status by the word for each, as nft's ``ct status`` has them where it does."""
+
+
+def words_of(bits: int, words: Mapping[str, int]) -> list[str]:
+    """The words for the bits that are set; those without a word as one number at the end, ``0x10000``."""
+    found = [word for word, bit in words.items() if bits & bit]
+    for bit in words.values():
+        bits &= ~bit
+    if bits:
+        found.append("0x%x" % bits)
+    return found

@@ -76,6 +76,29 @@ def path_of(namespace: str) -> str:
     return namespace if "/" in namespace else "%s/%s" % (DIRECTORY, namespace)
 
 
+def is_own(descriptor: int) -> bool:
+    """Whether an open namespace is the one that the calling thread is in (namespaces(7))."""
+    found, own = os.fstat(descriptor), os.stat(_OWN)
+    return (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino)
+
+
+def fresh() -> None:
+    """Put the calling thread into a network namespace of its own, which ends with what uses it.
+
+    Only for a thread that ends there. Raises OSError, without the privilege EPERM.
+    """
+    native = getattr(os, "unshare", None)  # Python 3.12
+    if native is not None:
+        native(_CLONE_NEWNET)
+        return
+    import ctypes
+
+    library = ctypes.CDLL(None, use_errno=True)
+    if library.unshare(ctypes.c_int(_CLONE_NEWNET)) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+
+
 def boot_id() -> str:
     """The id of this boot (random(4)), the same in every namespace and container."""
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:

@@ -10,6 +10,7 @@ before sendmsg returns, so nothing here waits for the answers to a transaction.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import socket
 import struct
@@ -30,6 +31,8 @@ _NETLINK_EXT_ACK = 11  # linux/netlink.h: answers with the kernel's reason
 _SO_SNDBUFFORCE = 32  # asm-generic/socket.h
 _SO_RCVBUFFORCE = 33  # asm-generic/socket.h
 
+_SIOCGSKNS = 0x894C  # linux/sockios.h: the network namespace of a socket, as a file descriptor
+
 _NFNL_MSG_BATCH_BEGIN = 0x10  # linux/netfilter/nfnetlink.h
 _NFNL_MSG_BATCH_END = 0x11
 _NFNL_BATCH_GENID = 1
@@ -39,6 +42,7 @@ _DUMPS = 20  # dumps begun before a ruleset that keeps changing is an error
 _TIMEOUT = 60  # seconds without an answer before the kernel is said to be silent
 _ANSWER_SIZE = 2048  # bytes that one answer takes of the receive buffer, bookkeeping included
 _MOST = 0x3FFFFFFF  # bytes: the kernel doubles a buffer size into a signed 32-bit number
+_TOGETHER = 128  # messages, each for itself, that are sent before the answers are read
 _SEQUENCES = 0x7FFFFFFF
 
 _SEQUENCE = struct.Struct("=I")
@@ -257,6 +261,56 @@ class NetlinkSocket:
                 cure="compare again with what the kernel holds",
             )
 
+    def each(self, batch: Sequence[bytes]) -> list[Refusal]:
+        """Send messages of which each takes effect by itself, many at a time; what was refused.
+
+        Raises HostError without the privilege, and KernelError ENOBUFS where an answer was lost,
+        so that it cannot be known which of the last hundred or so took effect.
+        """
+        refusals: list[Refusal] = []
+        for start in range(0, len(batch), _TOGETHER):
+            self._each(batch[start : start + _TOGETHER], start, refusals)
+        return refusals
+
+    def _each(self, batch: Sequence[bytes], start: int, refusals: list[Refusal]) -> None:
+        self._finish()
+        first = self._next(len(batch))
+        buffer = bytearray(b"".join(batch))
+        _number(buffer, batch, 0, first)
+        self._make_room(len(buffer), len(batch))
+        self._send(buffer)
+        while True:
+            data = self._receive()
+            if data is None:
+                raise KernelError("an answer of the kernel was lost", errno.ENOBUFS)
+            for kind, flags, sequence, begin, stop in messages.split(data):
+                index = sequence - first
+                if kind != messages.NLMSG_ERROR or not 0 <= index < len(batch):
+                    continue
+                answer = messages.answer(kind, flags, sequence, data[begin:stop])
+                if answer.code == errno.EPERM:
+                    raise _unprivileged()
+                if answer.code:
+                    refusals.append(Refusal(start + index, answer.code, answer.text, answer.offset))
+                if index == len(batch) - 1:
+                    return
+
+    def another(self) -> NetlinkSocket:
+        """A second socket in the namespace of this one, to ask on while this one reads a dump.
+
+        Raises HostError where it cannot be opened.
+        """
+        try:
+            place = fcntl.ioctl(self.socket.fileno(), _SIOCGSKNS)
+        except OSError as error:
+            raise HostError(
+                "cannot find a socket's network namespace: %s" % error.strerror, cure=namespace.PRIVILEGE
+            ) from error
+        try:
+            return NetlinkSocket(None if namespace.is_own(place) else "/proc/self/fd/%d" % place)
+        finally:
+            os.close(place)
+
     def _next(self, count: int) -> int:
         if self._sequence + count > _SEQUENCES:
             self._sequence = 0
@@ -345,18 +399,21 @@ def _enclose(batch: Sequence[bytes], generation: int | None, subsystem: int, fir
     begin = messages.message(_NFNL_MSG_BATCH_BEGIN, request, 0, attributes, subsystem, first)
     end = messages.message(_NFNL_MSG_BATCH_END, request, 0, b"", subsystem, first + len(batch) + 1)
     buffer = bytearray(b"".join((begin, *batch, end)))
-    position = len(begin)
+    _number(buffer, batch, len(begin), first + 1)
+    return buffer
+
+
+def _number(buffer: bytearray, batch: Sequence[bytes], position: int, sequence: int) -> None:
+    """Number messages that stand in a buffer from ``position`` on, and ask for an ACK of the last."""
     pack = _SEQUENCE.pack_into
-    sequence = first
     last = position
     for message in batch:
-        sequence += 1
         pack(buffer, position + 8, sequence)
+        sequence += 1
         last = position
         position += len(message)
     flags = _FLAGS.unpack_from(buffer, last + 6)[0]
     _FLAGS.pack_into(buffer, last + 6, flags | messages.NLM_F_ACK)
-    return buffer
 
 
 def _end_of_dump(data: bytes, sequence: int) -> Answer | None:
