@@ -22,7 +22,7 @@ from tests.support.namespaces import Namespace
 _WITH_LABELS = """
 mount -t tmpfs labels /mnt
 mkdir -p /mnt/upper/xtables /mnt/work
-printf %s > /mnt/upper/xtables/connlabel.conf
+printf %%s %s > /mnt/upper/xtables/connlabel.conf
 mount -t overlay labels -o lowerdir=/etc,upperdir=/mnt/upper,workdir=/mnt/work /etc
 exec conntrack "$@"
 """

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from rempart.conntrack import uapi
 from rempart.conntrack.filters import KEYS, Filter
 from rempart.conntrack.matching import Matcher
 from rempart.netlink import messages
+
 from tests.support.connection_tables import (
     ICMP,
     ICMPV6,
@@ -48,7 +48,7 @@ Asked = tuple[str, Any, Predicate]
 
 @st.composite
 def entries(draw: st.DrawFn) -> Entry:
-    """A connection of some form: over either IP version, translated or not, with or without each attribute."""
+    """A connection: over either IP version, translated or not, with or without each attribute."""
     version = draw(st.sampled_from((4, 4, 6)))
     protocol = draw(st.sampled_from((TCP, TCP, UDP, ICMP if version == 4 else ICMPV6, SCTP, 47, 50)))
     address = st.sampled_from(ADDRESSES[version])
@@ -85,7 +85,9 @@ def entries(draw: st.DrawFn) -> Entry:
         labels=maybe(0, 1, 1 << 7 | 1 << 127, 1 << 64),
         counters=maybe(tuple(draw(st.sampled_from(COUNTS)) for _ in range(4))),
         start=maybe(NOW, NOW - SECOND, NOW - 59 * SECOND - 1, NOW - 3600 * SECOND),
-        master=maybe(Side("10.0.0.1" if version == 4 else "::1", "10.0.0.2" if version == 4 else "::2", 1, 2)),
+        master=maybe(
+            Side("10.0.0.1" if version == 4 else "::1", "10.0.0.2" if version == 4 else "::2", 1, 2)
+        ),
     )
 
 
@@ -100,9 +102,7 @@ def negatable(
     signs = [draw(st.booleans()) for _ in chosen]
     wanted = [pool[at][1] for at, sign in zip(chosen, signs) if not sign]
     unwanted = [pool[at][1] for at, sign in zip(chosen, signs) if sign]
-    argument: Any = [
-        "!%s" % (pool[at][0],) if sign else pool[at][0] for at, sign in zip(chosen, signs)
-    ]
+    argument: Any = ["!%s" % (pool[at][0],) if sign else pool[at][0] for at, sign in zip(chosen, signs)]
     form = draw(st.sampled_from(("list", "text", "whole")))
     if form == "text" and (all(signs) or not signs[0]):
         argument = ",".join(str(one) for one in argument)
@@ -420,7 +420,12 @@ def test_messages_of_one_length_and_different_layouts_are_told_apart() -> None:
     timed = connection("10.0.0.1", "10.0.0.2", 3, 80, mark=None, use=5)
     table = [marked, numbered, timed]
     assert len({len(one.body()) for one in table}) == 1
-    for asked, expected in ({"mark": 5}, [0]), ({"ids": 5}, [1]), ({"mark": "!5"}, [1, 2]), ({"mark": 0}, [1, 2]):
+    for asked, expected in (
+        ({"mark": 5}, [0]),
+        ({"ids": 5}, [1]),
+        ({"mark": "!5"}, [1, 2]),
+        ({"mark": 0}, [1, 2]),
+    ):
         matcher = Matcher(Filter(asked))
         for _ in range(2):
             assert found_by(matcher, table) == expected, asked

@@ -5,8 +5,9 @@
 
 There are two ways, and both delete the same. Few connections, or ones that only this side can tell,
 are listed and deleted one by one: each by its own tuple, zone and id, so that what has taken its
-place meanwhile stays. Many go in one message, where the kernel has shown that it deletes by such
-a filter exactly what it says (see :mod:`.kernel_filters`).
+place meanwhile stays (unless it lies in the same memory, of which the kernel makes the id). Many go
+in one message, where the kernel has shown that it deletes by such a filter exactly what it says
+(see :mod:`.kernel_filters`).
 
 A deleted connection is not cut: its next packet may make it anew, as the ruleset allows.
 """
@@ -29,6 +30,7 @@ _DELETE = uapi.NFNL_SUBSYS_CTNETLINK << 8 | uapi.IPCTNL_MSG_CT_DELETE
 _HEADER = struct.Struct("=HH")
 _ECHOED = (uapi.CTA_TUPLE_ORIG, uapi.CTA_ZONE, uapi.CTA_ID)
 _FEW = 1000  # connections that are deleted one by one in less time than the kernel walks its table
+_MOST_KEPT = 50_000  # messages of connections that are remembered between counting and deleting
 _TOGETHER = 128  # messages a send
 
 
@@ -62,7 +64,7 @@ def delete(
     """Delete the connections that a filter means.
 
     Where they are more than ``limit``, nothing is deleted, and DocumentError says how many they are.
-    With a limit exactly those counted go, never one that came later. ``check`` only counts. ``keep``
+    With a limit the connections go one by one, never more than that. ``check`` only counts. ``keep``
     is how many of their messages to return. An empty filter deletes nothing unless ``everything``
     says so, and that goes with no other filter: DocumentError otherwise. Raises HostError without
     the privilege, KernelError where the kernel refuses.
@@ -80,7 +82,7 @@ def delete(
             allowed="a filter, or everything for the whole table",
             cure="to empty the table say so: everything",
         )
-    few = _FEW if limit is None else max(limit, _FEW)
+    few = _FEW if limit is None else min(max(limit, _FEW), _MOST_KEPT)
     matched, bodies = _count(kernel, filter, max(keep, 0 if everything else few))
     if limit is not None and matched > limit:
         raise DocumentError(

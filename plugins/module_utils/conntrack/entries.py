@@ -280,20 +280,14 @@ def encode(entry: Mapping[str, Any]) -> bytes:
     if problems:
         raise DocumentError.of(problems)
     assert isinstance(original, Mapping)
+    family_number = tuples.FAMILIES[word]
+    parts = [_tuple(uapi.CTA_TUPLE_ORIG, "original", original, family_number, protonum, problems)]
     reply = entry.get("reply")
-    if reply is None:
+    if reply is not None:
+        parts.append(_tuple(uapi.CTA_TUPLE_REPLY, "reply", reply, family_number, protonum, problems))
+    elif not problems:
         reply = tuples.opposite(original, protonum)
-    parts = []
-    for kind, key, one in (
-        (uapi.CTA_TUPLE_ORIG, "original", original),
-        (uapi.CTA_TUPLE_REPLY, "reply", reply),
-    ):
-        wrong: list[Problem] = []
-        if isinstance(one, Mapping):
-            parts.append(tuples.encode(kind, one, tuples.FAMILIES[word], protonum, wrong))
-        else:
-            wrong.append(Problem("not a tuple", "", one))
-        problems.extend(problem.at(key) for problem in wrong)
+        parts.append(_tuple(uapi.CTA_TUPLE_REPLY, "reply", reply, family_number, protonum, problems))
     if "status" in entry:
         bits = _bits(entry["status"], STATUS, "status", problems) | uapi.IPS_CONFIRMED
         parts.append(attribute(uapi.CTA_STATUS, _WORD.pack(bits)))
@@ -301,7 +295,7 @@ def encode(entry: Mapping[str, Any]) -> bytes:
         if key in entry:
             value = tuples.number(entry, key, packing.most, problems)
             parts.append(attribute(kind, packing.struct.pack(value)))
-    if not problems and ("state" in entry or protonum == _SCTP):
+    if not problems and isinstance(reply, Mapping) and ("state" in entry or protonum == _SCTP):
         parts.append(_protoinfo(entry, protonum, original, reply, problems))
     if "helper" in entry:
         helper = entry["helper"]
@@ -317,6 +311,18 @@ def encode(entry: Mapping[str, Any]) -> bytes:
     if problems:
         raise DocumentError.of(problems)
     return b"".join(parts)
+
+
+def _tuple(kind: int, key: str, one: Any, family: int, protonum: int, problems: list[Problem]) -> bytes:
+    """A tuple's nest; what is wrong with it goes to ``problems``, at ``key``."""
+    wrong: list[Problem] = []
+    packed = b""
+    if isinstance(one, Mapping):
+        packed = tuples.encode(kind, one, family, protonum, wrong)
+    else:
+        wrong.append(Problem("not a tuple", "", one))
+    problems.extend(problem.at(key) for problem in wrong)
+    return packed
 
 
 class _Packing:
@@ -340,20 +346,16 @@ _NUMBERS = (
 
 
 def _protonum(entry: Mapping[str, Any], problems: list[Problem]) -> int:
-    if "protonum" in entry:
-        return tuples.number(entry, "protonum", 0xFF, problems)
     name = entry.get("protocol")
     known = PROTOCOLS.get(name) if isinstance(name, str) else None
+    if "protonum" in entry:
+        given = tuples.number(entry, "protonum", 0xFF, problems)
+        if known not in (None, given):
+            problems.append(Problem("not the number of %s" % name, "protonum", given, str(known)))
+        return given
     if known is None:
-        problems.append(
-            Problem(
-                "no such protocol",
-                "protocol",
-                name,
-                ", ".join(PROTOCOLS),
-                nearest(str(name), PROTOCOLS) or "give the number of any other as protonum",
-            )
-        )
+        cure = nearest(str(name), PROTOCOLS) or "give the number of any other as protonum"
+        problems.append(Problem("no such protocol", "protocol", name, ", ".join(PROTOCOLS), cure))
         return 0
     return known
 

@@ -63,7 +63,7 @@ class Events:
     read is missed. ``kinds`` are those of :data:`GROUPS`; expectations have no filter but the
     family's, so that a filter of more with them is a DocumentError. ``buffer`` is the room for
     events not yet read, in bytes. The iteration ends after ``count`` events, after ``timeout``
-    seconds, or when :meth:`stop` is called; without any of these it doesn't end.
+    seconds (from the making on), or when :meth:`stop` is called; without any of these it doesn't end.
 
     ``lost`` counts how often the kernel had to throw events away for want of room; how many
     these were it does not tell. Raises HostError where it can't listen.
@@ -76,7 +76,6 @@ class Events:
         "_matcher",
         "_pending",
         "_sender",
-        "_timeout",
         "_waker",
         "lost",
         "socket",
@@ -94,7 +93,6 @@ class Events:
         self._filter = Filter() if filter is None else filter
         _check(self._filter, kinds)
         self._matcher = Matcher(self._filter)
-        self._timeout = timeout
         self._left = count
         self._pending: deque[tuple[str, bytes]] = deque()
         self.lost = 0
@@ -137,7 +135,9 @@ class Events:
                 continue
             wait = None
             if self._ends is not None:
-                wait = max(0.0, self._ends - time.monotonic()) * 1000
+                wait = (self._ends - time.monotonic()) * 1000
+                if wait <= 0:
+                    return
             ready = {descriptor for descriptor, _events in poll.poll(wait)}
             if self._waker.fileno() in ready or not ready:
                 return

@@ -10,7 +10,7 @@ What the kernel can be asked, and since when (Linux' net/netfilter/nf_conntrack_
 ``saddr``     and the other exact addresses, exact ports of tcp and udp, and the protocol, with the
               family (CTA_FILTER): a dump: 5.8, a deletion: 6.12
 ``status``    with a mask: 5.15
-``zone``      6.8; it means a zone in either direction too, so that it never decides a deletion
+``zone``      6.8, but 0; it means a zone in one direction too, so that it never decides a deletion
 
 Networks, ranges, lists and negations it does not know; the rest of a filter neither. Ports of other
 protocols it takes without looking at them, and a zone within a tuple as well.
@@ -140,7 +140,7 @@ def _askable(filter: Filter) -> tuple[dict[str, int], bool]:
             values["status"], values["status_mask"] = bits
             seen.add("status")
     zone = choices["zone"].only if "zone" in choices else None
-    if zone is not None and zone.low == zone.high:
+    if zone is not None and zone.low == zone.high and zone.low:
         values["zone"] = zone.low
         seen.add("zone")
     return values, all(condition.key in seen for condition in filter.conditions)

@@ -3,13 +3,14 @@
 
 """A connection's labels: 128 bits, and the file that gives them names.
 
-A line of the file is a bit's number and its name; ``#`` begins a comment. libnetfilter_conntrack
+A line of the file is a bit's number and its name. libnetfilter_conntrack
 and iptables read /etc/xtables/connlabel.conf, nft /etc/nftables/connlabel.conf or
 /etc/connlabel.conf, by its version.
 """
 
 from __future__ import annotations
 
+import re
 import struct
 import sys
 from typing import Any
@@ -22,6 +23,11 @@ COUNT = 128
 FILE = "/etc/xtables/connlabel.conf"
 """The file that conntrack(8) reads."""
 
+_LINE = re.compile(
+    r"\s*\+?(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)"
+    r"\s*([A-Za-z0-9-](?:[A-Za-z0-9\s-]*[A-Za-z0-9-])?)\s*",
+    re.ASCII,
+)
 _SWAP = sys.byteorder == "big"
 
 
@@ -58,22 +64,25 @@ def pack(numbers: Any, problems: list[Problem], place: str = "labels") -> bytes:
 def names(path: str = FILE) -> dict[int, str]:
     """The name of each bit that the file names; none where there is no such file.
 
-    A line that does not begin with the number of a bit is passed over, and so is a second name
-    for a bit and a second bit for a name, as libnetfilter_conntrack does.
+    Read as conntrack(8) does: a number as C writes one, then the name, of letters, digits, dashes
+    and spaces. Any other line is passed over, and so is a second name for a bit and a second bit
+    for a name.
     """
     found: dict[int, str] = {}
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as opened:
-            lines = opened.read().splitlines()
+            lines = opened.read().split("\n")
     except OSError:
         return found
     for line in lines:
-        words = line.split()
-        if len(words) < 2 or not words[0].isdecimal() or words[1].startswith("#"):
+        match = _LINE.fullmatch(line)
+        if match is None:
             continue
-        bit = int(words[0])
-        if bit < COUNT and bit not in found and words[1] not in found.values():
-            found[bit] = words[1]
+        digits, name = match.groups()
+        octal = digits.startswith("0") and digits.isdecimal()
+        bit = int(digits, 8 if octal else 0)
+        if bit < COUNT and bit not in found and name not in found.values():
+            found[bit] = name
     return found
 
 

@@ -1,0 +1,19 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The connection filter as options of a module, with the documentation fragment ``connections``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..conntrack.filters import KEYS, Filter
+
+FILTER: dict[str, Any] = {key: {"type": "raw"} for key in KEYS}
+"""The filter's keys as Ansible's argument spec; what their values may be, the filter says."""
+
+
+def filter_of(params: Mapping[str, Any]) -> Filter:
+    """The filter that a module's options make. Raises DocumentError with everything wrong."""
+    return Filter({key: params[key] for key in KEYS if params.get(key) is not None})
