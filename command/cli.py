@@ -16,37 +16,35 @@ import contextlib
 import gc
 import os
 import sys
-from importlib import import_module
 from typing import Any
 
 import click
 from rempart.errors import Problem, RempartError
 from rempart.version import VERSION
 
+from .groups import Subcommands
 from .session import EXIT_DONE, EXIT_ERROR, EXIT_INTERRUPTED, OutputLost, Session, complain
 
-SUBCOMMANDS = ("plan", "apply", "check", "show", "validate", "elements", "capture", "save", "restore")
+SUBCOMMANDS = (
+    "plan",
+    "apply",
+    "check",
+    "show",
+    "validate",
+    "elements",
+    "capture",
+    "save",
+    "restore",
+    "conntrack",
+)
 
 _DEBUG = "REMPART_DEBUG"
 
 
-class Subcommands(click.Group):
-    """A group whose subcommands are files of the package ``subcommands``, imported when used."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Their names, in the order in which one uses them."""
-        return list(SUBCOMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The subcommand of that name, None where there is none."""
-        if cmd_name not in SUBCOMMANDS:
-            return None
-        found: click.Command = import_module(".subcommands." + cmd_name, __package__).command
-        return found
-
-
 @click.group(
     cls=Subcommands,
+    package="%s.subcommands" % __package__,
+    names=SUBCOMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="FILE is a document in YAML or JSON, or - for standard input. "
     "Exit codes: 0 done or nothing to do, 1 error, 2 there is a difference (plan, check).",

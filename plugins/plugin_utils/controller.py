@@ -17,7 +17,8 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ..module_utils.ansible.places import NO_PLACES, moved
+from ..module_utils.ansible.places import NO_PLACES, moved_problems
+from ..module_utils.assignments.request import Request
 from ..module_utils.document import validation
 from ..module_utils.errors import DocumentError, RempartError
 from ..module_utils.ruleset.reconcile import check_only
@@ -41,8 +42,7 @@ class DocumentAction(ActionBase):  # type: ignore[misc]
         try:
             arguments = self.arguments(dict(self._task.args))
         except RempartError as error:
-            for problem in error.problems:
-                problem.place = moved(problem.place, self.places)
+            error.problems = moved_problems(error.problems, self.places)
             return {**result, "failed": True, **error.result()}
         # The worker sends its task back to the main process, arguments and all: a text travels
         # there in no time, thousands of rules do not.
@@ -87,6 +87,17 @@ def checked(document: dict[str, Any], partial: bool = False) -> str:
     if problems:
         raise DocumentError.of(problems)
     return text
+
+
+def checked_request(request: Request) -> None:
+    """Raise DocumentError with all that is wrong with what a task asks of one of the collection's tables."""
+    problems = list(request.problems)
+    try:
+        checked(request.document(), partial=True)
+    except DocumentError as error:
+        problems += error.problems
+    if problems:
+        raise DocumentError.of(problems)
 
 
 def _within(place: str, places: list[str]) -> bool:

@@ -251,11 +251,11 @@ def test_what_is_gone_or_replaced_meanwhile_is_counted_apart(
     count = deletion._count
 
     def meanwhile(*arguments: Any) -> Any:
-        matched, bodies = count(*arguments)
-        kernel.each([deletion._echo(bodies[3])])
-        number = attributes_of(bodies[4], 4)[uapi.CTA_ID]
-        bodies[4] = bodies[4].replace(number, bytes((number[0] ^ 1,)) + number[1:])
-        return matched, bodies
+        counted, prepared = count(*arguments)
+        kernel.each([prepared[3]])
+        number = attributes_of(prepared[4], 20)[uapi.CTA_ID]
+        prepared[4] = prepared[4].replace(number, bytes((number[0] ^ 1,)) + number[1:])
+        return counted, prepared
 
     monkeypatch.setattr(deletion, "_count", meanwhile)
     result = deletion.delete(kernel, Filter({"saddr": "10.0.0.0/24"}))

@@ -158,6 +158,12 @@ def test_it_ends_in_time_however_much_happens(netns: Namespace, kernel: NetlinkS
             noise.join()
 
 
+def test_what_happens_after_its_time_is_not_told(netns: Namespace, kernel: NetlinkSocket) -> None:
+    with Events(netns=netns.name, timeout=0) as events:
+        inject(kernel, [connection("10.0.0.1", "10.0.0.2", 1000, 80)])
+        assert list(events) == []
+
+
 def test_messages_of_other_processes_are_passed_over(netns: Namespace) -> None:
     """Any process may send to a listener's port; only the kernel is believed."""
     with Events(netns=netns.name, timeout=0.3) as events:

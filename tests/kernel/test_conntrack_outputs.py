@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import select
 import socket
@@ -15,6 +16,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from rempart.conntrack import entries, expectations, line, tuples, uapi, xml
 from rempart.conntrack.names import SCTP_STATES, TCP_STATES
 from rempart.netlink import messages
@@ -25,6 +28,7 @@ from tests.support import connections, conntrack_tool
 from tests.support.conntrack_tool import still
 from tests.support.namespaces import Namespace
 from tests.support.packets import icmp, ip, udp
+from tests.support.possible_connections import possible
 from tests.support.routed import CLIENT, LAN, SERVER, Routed, routed
 from tests.support.traffic import echo_server, tcp_exchange, udp_send
 
@@ -117,7 +121,8 @@ def router() -> Iterator[Namespace]:
             [
                 icmp(CLIENT[4], SERVER[4], 8),
                 icmp(CLIENT[6], SERVER[6], 128),
-                icmp(CLIENT[4], "10.0.2.9", 13, data=bytes(16)),
+                *(icmp(CLIENT[4], "10.0.2.9", kind, data=bytes(16)) for kind in (13, 15, 17)),
+                icmp(CLIENT[6], SERVER[6], 139, data=bytes(16)),
                 ip(CLIENT[4], SERVER[4], 132, struct.pack("!HHII", 5, 6, 0, 0) + b"\1\0\0\4"),
                 ip(CLIENT[4], SERVER[4], 47, struct.pack("!HHHH", 0x3001, 0x880B, 0, 0x1234)),
                 ip(CLIENT[6], SERVER[6], 47, struct.pack("!HH", 0, 0x0800) + bytes(40)),
@@ -189,6 +194,8 @@ def injected(router: Namespace) -> None:
         for number, state in enumerate(SCTP_STATES[:9]):  # the last is gone from Linux 6.1
             original = {**one, "sport": number}
             made.append({"protocol": "sctp", "original": original, "timeout": 900, "state": state})
+        # What Linux 6.18 does not track any more, it keeps without ports.
+        made.append({"protocol": "dccp", "original": {**one, "sport": 1}, "timeout": 900})
         made.append({"protocol": "udplite", "original": {**one, "sport": 1}, "timeout": 900, "status": []})
         made.append(connections.udp(one["saddr"], one["daddr"], 77, 77, status=[], mark=1, zone=2))
     made.append({"protonum": 2, "original": pair, "timeout": 900})
@@ -205,6 +212,18 @@ def injected(router: Namespace) -> None:
     )
     made.append(connections.tcp("10.7.2.1", "10.7.2.2", 21, 21, helper="ftp", labels=[0, 1, 127]))
     connections.inject(router, made)
+
+
+def test_the_opposite_of_a_tuple_is_the_kernels(router: Namespace) -> None:
+    kinds = set()
+    for one in bodies(router):
+        if one["nat"] or one["original"]["saddr"] not in CLIENT.values():
+            continue
+        kept = {*tuples.KEYS} - {"zone"}
+        reply = {key: value for key, value in one["reply"].items() if key in kept}
+        assert tuples.opposite(one["original"], one["protonum"]) == reply
+        kinds.add((one["protonum"], one["original"].get("icmp_type")))
+    assert {(1, 8), (1, 13), (1, 15), (1, 17), (58, 128), (58, 139), (6, None), (47, None)} <= kinds
 
 
 def agree(ours: Callable[[], list[str]], theirs: Callable[[], list[str]]) -> list[str]:
@@ -241,7 +260,7 @@ def test_the_connections_are_of_every_kind(router: Namespace) -> None:
         assert by_port[6001]["original"]["packets"] == 1 and by_port[6001]["reply"]["bytes"] > 0
         assert abs(by_port[6001]["start"] / 1e9 - time.time()) < 600
         protocols = {one["protonum"] for one in mine}
-        assert {6, 17, 47, 99, 132, 136} <= protocols
+        assert {6, 17, 33, 47, 99, 132, 136} <= protocols
         assert ({1, 2} if family == "ip" else {58}) <= protocols
 
 
@@ -298,6 +317,35 @@ def test_xml(router: Namespace, options: str, flags: dict[str, Any], labels: str
     assert "".join(printed).count("<flow>") > 70
     if labels:
         assert "<labels><label>three</label><label>ninety</label></labels>" in "".join(printed)
+
+
+@settings(max_examples=8, suppress_health_check=list(HealthCheck), deadline=None)
+@given(made=st.lists(possible(), min_size=40, max_size=60))
+def test_random_connections(labelled: Namespace, made: list[dict[str, Any]]) -> None:
+    labelled.run("conntrack", "-F")
+    connections.inject(labelled, [{**entry, "zone": zone} for zone, entry in enumerate(made, 1)])
+    agree(
+        lambda: [
+            line.connection(one, id=True, extended=True, label_names=LABELS) for one in bodies(labelled)
+        ],
+        lambda: conntrack_tool.listing(labelled, "-o", "id,extended,labels", labels=LABELS_FILE),
+    )
+    agree(
+        lambda: list(xml.document(xml.connection(one, label_names=LABELS) for one in bodies(labelled))),
+        lambda: list(
+            map(true_state, conntrack_tool.listing(labelled, "-o", "xml,labels", labels=LABELS_FILE))
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def labelled() -> Iterator[Namespace]:
+    """A namespace whose connections have room for labels."""
+    if os.geteuid():
+        pytest.skip("needs root for network namespaces")
+    with Namespace() as netns:
+        netns.nft(EVENTS_RULES.replace("ct mark set 5", "ct label set 1"))
+        yield netns
 
 
 def test_an_empty_table_is_no_document(netns: Namespace) -> None:

@@ -58,7 +58,7 @@ def test_it_lists_counts_and_zeroes(tmp_path: Path, netns: Namespace) -> None:
     assert everything["count"] == len(everything["connections"]) == 4
     assert {one["family"] for one in everything["connections"]} == {"ip", "ip6"}
     assert everything["table"]["entries"] == 4 and everything["table"]["max"] > 0
-    assert everything["saturation"] == {"verdict": "ok", "reasons": []}
+    assert everything["saturation"]["verdict"] == "ok"
     assert not everything["truncated"] and "expectations" not in everything
 
     some = done.of("some")

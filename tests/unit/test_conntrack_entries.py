@@ -124,8 +124,14 @@ EVERYTHING = b"".join(
         entries.encode(
             {
                 "protocol": "tcp",
-                "original": {"saddr": "10.0.0.1", "daddr": "10.0.0.2", "sport": 1, "dport": 2, "zone": 9},
-                "reply": {"saddr": "10.0.0.3", "daddr": "10.0.0.1", "sport": 4, "dport": 1},
+                "original": {
+                    **{"saddr": "10.0.0.1", "daddr": "10.0.0.2", "sport": 1, "dport": 2, "zone": 9},
+                    **{"wscale": 7, "tcp_flags": ["window_scale", "be_liberal"]},
+                },
+                "reply": {
+                    **{"saddr": "10.0.0.3", "daddr": "10.0.0.1", "sport": 4, "dport": 1},
+                    **{"wscale": 14, "tcp_flags": ["sack_perm"]},
+                },
                 "status": [
                     "seen_reply",
                     "assured",
@@ -195,12 +201,12 @@ def test_all_that_the_kernel_can_say() -> None:
         "state": "CLOSE_WAIT",
         "original": {
             **{"saddr": "10.0.0.1", "daddr": "10.0.0.2", "sport": 1, "dport": 2, "zone": 9},
-            **{"packets": 7, "bytes": 2**63},
+            **{"packets": 7, "bytes": 2**63, "wscale": 7, "tcp_flags": ["window_scale", "be_liberal"]},
             "seq_adj": {"correction_pos": 2**32 - 1, "offset_before": -5, "offset_after": 3},
         },
         "reply": {
             **{"saddr": "10.0.0.3", "daddr": "10.0.0.1", "sport": 4, "dport": 1},
-            **{"packets": 8, "bytes": 800},
+            **{"packets": 8, "bytes": 800, "wscale": 14, "tcp_flags": ["sack_perm"]},
         },
         "status": MANY,
         "unreplied": False,
@@ -233,6 +239,8 @@ def test_all_that_the_kernel_can_say() -> None:
         (["snat_done", "dnat_done"], {"sport": 9}, ["dnat"]),
         (["snat_done", "dnat_done"], {}, []),
         (["dnat_done"], {"daddr": "10.0.0.9"}, []),
+        (["dnat_done"], {"saddr": "10.0.0.9", "daddr": "10.0.0.9"}, ["dnat"]),
+        (["snat_done"], {"saddr": "10.0.0.9", "daddr": "10.0.0.9"}, ["snat"]),
         ([], {"daddr": "10.0.0.9", "saddr": "10.0.0.9"}, []),
     ],
 )
@@ -367,6 +375,7 @@ TUPLE = {"saddr": "10.0.0.1", "daddr": "10.0.0.2", "sport": 1, "dport": 2}
     ("entry", "place", "words"),
     [
         ({"protocol": "tcq"}, "protocol", "no such protocol; found 'tcq'"),
+        ({"marc": 5}, "marc", "did you mean 'mark'"),
         ({"protocol": None}, "protocol", "allowed: icmp, tcp, udp"),
         ({"protonum": 256}, "protonum", "0 to 255"),
         ({"family": "ipv4"}, "family", "allowed: ip, ip6"),
@@ -430,6 +439,27 @@ def test_names_of_labels(tmp_path: Any) -> None:
     path.write_text("# names\n0 zero\n  1\tone \n1 again\n2 one\n128 beyond\nx y\n5\n127 last\n7 #no\n")
     assert labels.names(str(path)) == {0: "zero", 1: "one", 127: "last"}
     assert labels.names(str(tmp_path / "none")) == {}
+
+
+def test_names_beside_labels() -> None:
+    entry: dict[str, Any] = {"labels": [1, 5, 9]}
+    labels.add_names(entry, {9: "nine", 1: "one"})
+    assert entry == {"labels": [1, 5, 9], "label_names": ["one", "nine"]}
+    without: dict[str, Any] = {}
+    labels.add_names(without, {9: "nine"})
+    assert without == {}
+
+
+def test_a_protocol_that_the_kernel_does_not_track() -> None:
+    """DCCP of Linux 6.18: the number is all that it says."""
+    pair = {"saddr": "10.0.0.1", "daddr": "10.0.0.2"}
+    mirrored = {"saddr": "10.0.0.2", "daddr": "10.0.0.1"}
+    bare = b"".join(
+        tuples.encode(kind, one, socket.AF_INET, 99, []).replace(b"\5\0\1\0\x63", b"\5\0\1\0\x21")
+        for kind, one in ((uapi.CTA_TUPLE_ORIG, pair), (uapi.CTA_TUPLE_REPLY, mirrored))
+    )
+    found = entries.decode(body(bare))
+    assert (found["protocol"], found["original"], found["reply"]) == ("dccp", pair, mirrored)
 
 
 def test_labels_of_a_big_endian_host(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -425,6 +425,7 @@ def test_messages_of_one_length_and_different_layouts_are_told_apart() -> None:
         ({"ids": 5}, [1]),
         ({"mark": "!5"}, [1, 2]),
         ({"mark": 0}, [1, 2]),
+        ({"saddr": "10.0.0.1", "packets": "!5"}, [0, 1, 2]),
     ):
         matcher = Matcher(Filter(asked))
         for _ in range(2):

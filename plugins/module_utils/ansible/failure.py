@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
-from .places import NO_PLACES, moved
+from .places import NO_PLACES, moved_problems
 
 PYTHON = (3, 9)
 """The oldest Python that the engine runs on."""
@@ -35,8 +35,7 @@ def failing(module: AnsibleModule, places: Mapping[str, str] = NO_PLACES) -> Ite
     try:
         yield
     except RempartError as error:
-        for problem in error.problems:
-            problem.place = moved(problem.place, places)
+        error.problems = moved_problems(error.problems, places)
         module.fail_json(**error.result())
 
 

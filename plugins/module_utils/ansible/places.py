@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+
+from ..errors import Problem
 
 NO_PLACES: Mapping[str, str] = {}
 
@@ -32,3 +34,12 @@ def moved(place: str, places: Mapping[str, str]) -> str:
         if place.startswith(before):
             return after + place[len(before) :]
     return place
+
+
+def moved_problems(problems: Iterable[Problem], places: Mapping[str, str]) -> list[Problem]:
+    """Problems with their places moved. What two rules made of one option have in common is said once."""
+    found: dict[str, Problem] = {}
+    for problem in problems:
+        problem.place = moved(problem.place, places)
+        found.setdefault(str(problem), problem)
+    return list(found.values())

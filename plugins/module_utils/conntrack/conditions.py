@@ -20,7 +20,7 @@ import itertools
 import struct
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from . import uapi
 from .layouts import Layout, Path
@@ -72,23 +72,16 @@ class Numbers:
 
     __slots__ = ("_ends", "_masks", "_starts")
 
-    def __init__(self, items: Iterable[Item]) -> None:
+    def __init__(self, items: Sequence[Item]) -> None:
         self._starts: list[int] = []
         self._ends: list[int] = []
-        self._masks: list[tuple[int, int]] = []
+        self._masks = [(one.low, one.mask) for one in items if one.mask is not None]
         for low, high in sorted((one.low, one.high) for one in items if one.mask is None):
             if self._ends and low <= self._ends[-1] + 1:
                 self._ends[-1] = max(self._ends[-1], high)
             else:
                 self._starts.append(low)
                 self._ends.append(high)
-
-    @classmethod
-    def of(cls, items: Sequence[Item]) -> Numbers:
-        """The numbers of plain and of masked items."""
-        found = cls(items)
-        found._masks = [(one.low, one.mask) for one in items if one.mask is not None]
-        return found
 
     def share(self, size: int) -> float:
         """Which part of all numbers of so many bytes they are, at most."""
@@ -449,7 +442,19 @@ class Translation(Condition):
                 if expression != NEVER:
                     alternatives.append(expression)
             parts.append(b"(?%s%s)" % (mark, _either(alternatives)))
-        return Pattern(b"".join(parts), layout.length)
+        return Pattern(b"".join(parts), self._upto(layout))
+
+    def _upto(self, layout: Layout) -> int:
+        """The last header that has to be in its place; all of them where one asked about is missing."""
+        upto = -1
+        for side in self.sides:
+            for field in (side.before, side.after, side.before_port, side.after_port):
+                _kind, place = field.place(layout)
+                if place is None:
+                    return layout.length
+                upto = max(upto, place[0] - 4)
+        status = layout.places.get((uapi.CTA_STATUS,))
+        return layout.length if status is None else max(upto, status[0] - 4)
 
     def _side(
         self, layout: Layout, side: Side, items: Sequence[Item], numbers: Mapping[int, Numbers]
@@ -501,7 +506,7 @@ class Side:
 
 
 def _numbers(items: Sequence[Item], kind: int) -> Numbers:
-    return Numbers.of([one for one in items if one.kind in (ANY, kind)])
+    return Numbers([one for one in items if one.kind in (ANY, kind)])
 
 
 def _either(alternatives: Sequence[bytes]) -> bytes:

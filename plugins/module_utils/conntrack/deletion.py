@@ -17,7 +17,7 @@ from __future__ import annotations
 import errno
 import itertools
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from ..errors import DocumentError, KernelError
 from ..netlink import messages
@@ -29,9 +29,11 @@ from .filters import Filter
 _DELETE = uapi.NFNL_SUBSYS_CTNETLINK << 8 | uapi.IPCTNL_MSG_CT_DELETE
 _HEADER = struct.Struct("=HH")
 _ECHOED = (uapi.CTA_TUPLE_ORIG, uapi.CTA_ZONE, uapi.CTA_ID)
-_FEW = 1000  # connections that are deleted one by one in less time than the kernel walks its table
-_MOST_KEPT = 50_000  # messages of connections that are remembered between counting and deleting
-_TOGETHER = 128  # messages a send
+_FEW = 1000  # connections that are deleted one by one in any case
+# The kernel walks its table twice in the time that one connection in so many goes one by one.
+_SHARE = 8
+_MOST_KEPT = 100_000  # deletions that are prepared while counting: some 13 MB
+_TOGETHER = 1024  # deletions that are handed to the socket at a time
 
 
 class Deleted:
@@ -82,8 +84,11 @@ def delete(
             allowed="a filter, or everything for the whole table",
             cure="to empty the table say so: everything",
         )
-    few = _FEW if limit is None else min(max(limit, _FEW), _MOST_KEPT)
-    matched, bodies = _count(kernel, filter, max(keep, 0 if everything else few))
+    few = 0
+    if not check and (not everything or limit is not None):
+        few = min(max(limit or 0, _FEW, scan.count(kernel) // _SHARE), _MOST_KEPT)
+    result, prepared = _count(kernel, filter, keep, few)
+    matched = result.matched
     if limit is not None and matched > limit:
         raise DocumentError(
             "more connections match than may be deleted; none is",
@@ -92,35 +97,36 @@ def delete(
             "up to %d" % limit,
             "narrow the filter, or raise the limit",
         )
-    result = Deleted(matched)
-    result.bodies = bodies[:keep]
     if check or not matched:
         return result
     if everything and limit is None:
         kernel.request(_DELETE, 0)
         result.deleted = matched
-    elif matched <= len(bodies):
-        _one_by_one(kernel, bodies, result)
+    elif matched <= len(prepared):
+        _one_by_one(kernel, prepared, result)
     elif limit is None and _in_one(kernel, filter):
         result.deleted = matched
     else:
         with kernel.another() as second:
-            _one_by_one(second, itertools.islice(scan.matching(kernel, filter), limit), result)
+            meant = itertools.islice(scan.matching(kernel, filter), limit)
+            _one_by_one(second, map(_echo, meant), result)
     return result
 
 
-def _count(kernel: NetlinkSocket, filter: Filter, keep: int) -> tuple[int, list[bytes]]:
-    """How many are meant, and the first of their messages."""
-    if filter.empty and not keep:
-        return scan.count(kernel), []
-    bodies: list[bytes] = []
-    matched = 0
+def _count(kernel: NetlinkSocket, filter: Filter, keep: int, prepare: int) -> tuple[Deleted, list[bytes]]:
+    """How many are meant, with the first of their messages; and what deletes the first of them."""
+    if filter.empty and not keep and not prepare:
+        return Deleted(scan.count(kernel)), []
+    prepared: list[bytes] = []
+    result = Deleted()
     for data, places in scan.pieces(kernel, filter):
         for start, stop in places:
-            matched += 1
-            if matched <= keep:
-                bodies.append(data[start:stop])
-    return matched, bodies
+            result.matched += 1
+            if result.matched <= keep:
+                result.bodies.append(data[start:stop])
+            if result.matched <= prepare:
+                prepared.append(_echo(data[start:stop]))
+    return result, prepared
 
 
 def _in_one(kernel: NetlinkSocket, filter: Filter) -> bool:
@@ -132,11 +138,11 @@ def _in_one(kernel: NetlinkSocket, filter: Filter) -> bool:
     return True
 
 
-def _one_by_one(kernel: NetlinkSocket, bodies: Iterable[bytes], result: Deleted) -> None:
-    """Delete connections by their messages, each by itself."""
-    rest = iter(bodies)
+def _one_by_one(kernel: NetlinkSocket, prepared: Iterable[bytes], result: Deleted) -> None:
+    """Send messages that delete one connection each."""
+    rest = iter(prepared)
     while True:
-        batch = [_echo(body) for body in itertools.islice(rest, _TOGETHER)]
+        batch = list(itertools.islice(rest, _TOGETHER))
         if not batch:
             return
         refusals = kernel.each(batch)
@@ -154,17 +160,18 @@ def _one_by_one(kernel: NetlinkSocket, bodies: Iterable[bytes], result: Deleted)
 def _echo(body: bytes) -> bytes:
     """The message that deletes the connection of a dumped body and no other.
 
-    Its tuple finds it, in its zone; its id tells it from one that has taken its place.
+    Its tuple finds it, in its zone; its id tells it from one that has taken its place. The id
+    comes last of these three in a dump.
     """
-    parts = b"".join(body[start:stop] for kind, start, stop in _attributes(body) if kind in _ECHOED)
-    return messages.message(_DELETE, messages.NLM_F_REQUEST, body[0], parts)
-
-
-def _attributes(body: bytes) -> Iterator[tuple[int, int, int]]:
-    """(type, start, end with padding) of each attribute of a body."""
+    parts = []
     position = messages.ATTRIBUTES
     while position + _HEADER.size <= len(body):
         length, kind = _HEADER.unpack_from(body, position)
-        stop = (position + max(length, _HEADER.size) + 3) & ~3
-        yield kind & TYPE_MASK, position, stop
+        stop = (position + length + 3) & ~3
+        kind &= TYPE_MASK
+        if kind in _ECHOED:
+            parts.append(body[position:stop])
+            if kind == uapi.CTA_ID:
+                break
         position = stop
+    return messages.message(_DELETE, messages.NLM_F_REQUEST, body[0], b"".join(parts))

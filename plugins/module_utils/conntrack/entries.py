@@ -16,7 +16,7 @@
     assured     whether it is kept when the table is full; ``unreplied`` whether no answer was seen
     nat         ``snat``, ``dnat``: what its tuples show to be translated
     mark, zone, helper, secctx
-    labels      numbers of the bits that are set; ``label_names`` where a file names them (labels.py)
+    labels      numbers of the bits that are set; labels.add_names() puts ``label_names`` beside them
     start, stop when it began and ended: nanoseconds since the epoch, where timestamps are on
     event_time  when an event happened, likewise (Linux 6.14)
     master      the tuple of the connection that expected this one, ``protonum`` with it
@@ -60,7 +60,16 @@ DCCP_ROLES = ("client", "server")
 NEW = uapi.NFNL_SUBSYS_CTNETLINK << 8 | uapi.IPCTNL_MSG_CT_NEW
 """The type of a message that is, or makes, a connection."""
 
-_TCP, _DCCP, _SCTP = 6, 33, 132
+_TCP, _SCTP = 6, 132
+_HELPER_SIZE = 16  # NF_CT_HELPER_NAME_LEN of net/netfilter/nf_conntrack_helper.h, its NUL included
+_MOST_32 = 0xFFFFFFFF
+_WORD = struct.Struct(">I")
+_HALF = struct.Struct(">H")
+_NUMBERS = (  # what is written as one number: its key, attribute, packing and bound
+    ("timeout", uapi.CTA_TIMEOUT, _WORD, _MOST_32),
+    ("mark", uapi.CTA_MARK, _WORD, _MOST_32),
+    ("zone", uapi.CTA_ZONE, _HALF, 0xFFFF),
+)
 
 
 _STATUS_WORDS: dict[int, tuple[str, ...]] = {}
@@ -158,6 +167,7 @@ _KEYS = (
     *("status", "unreplied", "assured", "nat", "mark", "zone", "helper", "labels", "secctx"),
     *("start", "stop", "event_time", "master", "synproxy", "role", "handshake_seq", "use", "id"),
 )
+_KNOWN = frozenset((*_KEYS, "unreplied", "assured", "nat", "label_names"))
 _DIRECTION = (*tuples.KEYS, "packets", "bytes", "wscale", "tcp_flags", "vtag", "seq_adj")
 
 
@@ -267,7 +277,11 @@ def encode(entry: Mapping[str, Any]) -> bytes:
     ``helper``, ``labels``. What the kernel alone sets is passed over. Raises DocumentError with all
     that is wrong.
     """
-    problems: list[Problem] = []
+    problems = [
+        Problem("no part of a connection", key, entry[key], cure=nearest(key, _KNOWN))
+        for key in entry
+        if key not in _KNOWN
+    ]
     word = family(entry)
     protonum = _protonum(entry, problems)
     original = entry.get("original")
@@ -291,10 +305,9 @@ def encode(entry: Mapping[str, Any]) -> bytes:
     if "status" in entry:
         bits = _bits(entry["status"], STATUS, "status", problems) | uapi.IPS_CONFIRMED
         parts.append(attribute(uapi.CTA_STATUS, _WORD.pack(bits)))
-    for key, kind, packing in _NUMBERS:
+    for key, kind, packing, most in _NUMBERS:
         if key in entry:
-            value = tuples.number(entry, key, packing.most, problems)
-            parts.append(attribute(kind, packing.struct.pack(value)))
+            parts.append(attribute(kind, packing.pack(tuples.number(entry, key, most, problems))))
     if not problems and isinstance(reply, Mapping) and ("state" in entry or protonum == _SCTP):
         parts.append(_protoinfo(entry, protonum, original, reply, problems))
     if "helper" in entry:
@@ -323,26 +336,6 @@ def _tuple(kind: int, key: str, one: Any, family: int, protonum: int, problems: 
         wrong.append(Problem("not a tuple", "", one))
     problems.extend(problem.at(key) for problem in wrong)
     return packed
-
-
-class _Packing:
-    """How a top-level number is packed."""
-
-    __slots__ = ("most", "struct")
-
-    def __init__(self, code: str, most: int) -> None:
-        self.struct = struct.Struct(code)
-        self.most = most
-
-
-_WORD = struct.Struct(">I")
-_HELPER_SIZE = 16  # NF_CT_HELPER_NAME_LEN of net/netfilter/nf_conntrack_helper.h, its NUL included
-_MOST_32 = 0xFFFFFFFF
-_NUMBERS = (
-    ("timeout", uapi.CTA_TIMEOUT, _Packing(">I", _MOST_32)),
-    ("mark", uapi.CTA_MARK, _Packing(">I", _MOST_32)),
-    ("zone", uapi.CTA_ZONE, _Packing(">H", 0xFFFF)),
-)
 
 
 def _protonum(entry: Mapping[str, Any], problems: list[Problem]) -> int:

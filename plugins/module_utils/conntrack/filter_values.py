@@ -27,8 +27,8 @@ from . import names, uapi
 from .conditions import ANY, Item
 from .fields import V4, V6
 
-MOST_COUNT = (1 << 64) - 1
-"""Counters and times have 64 bits at most; no greater number can be meant."""
+MOST_COUNT = (1 << 65) - 2
+"""The sum of two counters of 64 bits, of either direction; no greater number can be meant."""
 
 _U16 = (1 << 16) - 1
 _U32 = (1 << 32) - 1
@@ -177,14 +177,14 @@ def icmp(v4: str, v6: str, kind: int) -> Reader:
 
 def number(most: int, what: str) -> Reader:
     """The reader of a number or of a range of numbers, up to the greatest that there can be."""
-    allowed = "%s from 0 to %d, or a range such as 1-9" % (what, most)
+    allowed = "a number from 0 to %d, or a range such as 1-9" % most
 
     def one(text: str, value: Any) -> int:
         found = parse_integer(text)
         if found is None:
             raise DatatypeError("no %s" % what, value, allowed)
         if found > most:
-            raise DatatypeError("too great for %s" % what, value, allowed)
+            raise DatatypeError("too great a number for the %s" % what, value, allowed)
         return found
 
     def read(value: Any) -> list[Item]:
@@ -197,7 +197,9 @@ def number(most: int, what: str) -> Reader:
         if isinstance(value, bool) or not isinstance(value, int):
             raise DatatypeError("no %s" % what, value, allowed)
         if not 0 <= value <= most:
-            raise DatatypeError("too great for %s" % what if value > 0 else "no %s" % what, value, allowed)
+            raise DatatypeError(
+                "too great a number for the %s" % what if value > 0 else "no %s" % what, value, allowed
+            )
         return [Item(value)]
 
     return read
@@ -220,7 +222,7 @@ def mark(value: Any) -> list[Item]:
                 "the bits of the mark within the mask are 0x%x" % (low & under),
             )
         return [Item(low, mask=under) if under != _U32 else Item(low)]
-    return number(_U32, "a mark")(value)
+    return number(_U32, "mark")(value)
 
 
 def label(value: Any) -> list[Item]:
@@ -331,4 +333,7 @@ def word(value: Any) -> bytes:
     """A text that is compared as a whole: a helper's name, a security context. Raises DatatypeError."""
     if not isinstance(value, str) or not value or "\0" in value:
         raise DatatypeError("no text", value, "a text that is not empty", "quote it")
-    return value.encode("utf-8", "surrogateescape")
+    try:
+        return value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise DatatypeError("no text that a kernel could have", value, "a text in UTF-8") from None

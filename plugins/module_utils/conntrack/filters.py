@@ -177,12 +177,12 @@ class _Reading:
         kind = {FAMILIES["ip"]: V4, FAMILIES["ip6"]: V6}.get(self.family, ANY)
         self.read("icmp_type", values.icmp("icmp_type", "icmpv6_type", kind), fields.ICMP_TYPE)
         self.read("icmp_code", values.icmp("icmp_code", "icmpv6_code", kind), fields.ICMP_CODE)
-        self.read("icmp_id", values.number(_U16, "an id"), fields.ICMP_ID)
+        self.read("icmp_id", values.number(_U16, "id"), fields.ICMP_ID)
         for key, sides in fields.NAT.items():
             self.read_nat(key, sides)
         self.read("mark", values.mark, fields.MARK)
         for key, field in fields.ZONES.items():
-            self.read(key, values.number(_U16, "a zone"), field)
+            self.read(key, values.number(_U16, "zone"), field)
         self.read("labels", values.label, fields.LABELS)
         self.read("status", values.status, fields.STATUS)
         stateful = [one for one in self.protocols if one in names.STATES]
@@ -190,7 +190,7 @@ class _Reading:
         self.read("timeout", values.duration, fields.TIMEOUT)
         for key, field in fields.COUNTERS.items():
             self.read(key, values.amount, field)
-        self.read("ids", values.number(_U32, "an id"), fields.ID)
+        self.read("ids", values.number(_U32, "id"), fields.ID)
         for key, paths in fields.TOTALS.items():
             choice = self.choose(key, values.amount)
             if choice is not None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import struct
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from ..errors import Problem
@@ -59,6 +60,12 @@ def pack(numbers: Any, problems: list[Problem], place: str = "labels") -> bytes:
             number |= 1 << bit
     payload = number.to_bytes(COUNT // 8, "little")
     return _swapped(payload) if _SWAP else payload
+
+
+def add_names(entry: dict[str, Any], known: Mapping[int, str]) -> None:
+    """Put ``label_names`` beside an entry's ``labels``: those that ``known`` (of :func:`names`) has."""
+    if "labels" in entry:
+        entry["label_names"] = [known[bit] for bit in entry["labels"] if bit in known]
 
 
 def names(path: str = FILE) -> dict[int, str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from .entries import delta_time
 from .names import STATES
-from .tuples import FAMILIES, GRE
+from .tuples import FAMILIES, GRE, keys_of
 
 EVENTS = {"new": "    [NEW] ", "update": " [UPDATE] ", "destroy": "[DESTROY] "}
 """What a line begins with, by the event that it tells of."""
@@ -136,10 +136,13 @@ def _direction(one: Mapping[str, Any], protonum: int, zone: str) -> str:
 
 
 def _protocol(one: Mapping[str, Any], protonum: int) -> str:
-    if "sport" in one:
-        return "sport=%d dport=%d " % (one["sport"], one["dport"])
-    if "icmp_type" in one:
-        return "type=%d code=%d id=%d " % (one["icmp_type"], one["icmp_code"], one["icmp_id"])
+    keys = keys_of(protonum)
+    if not keys:
+        return ""
+    # A kernel without tracking of the protocol says nothing, which is 0 to conntrack(8).
+    values = tuple(one.get(key, 0) for key in keys)
     if protonum == GRE:
-        return "srckey=0x%x dstkey=0x%x " % (one["srckey"], one["dstkey"])
-    return ""
+        return "srckey=0x%x dstkey=0x%x " % values
+    if len(values) == 2:
+        return "sport=%d dport=%d " % values
+    return "type=%d code=%d id=%d " % values

@@ -21,6 +21,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import Callable, Optional
 
+from ..netlink import messages
 from ..netlink.messages import HEADER_SIZE
 from . import uapi
 from .conditions import Age, Condition, Pattern
@@ -80,6 +81,9 @@ class Matcher:
         Messages that are no connection's (the end of a dump) are passed over. Raises
         ValueError where lengths do not fit.
         """
+        if not self._conditions:
+            yield from _connections(data)
+            return
         position, end = 0, len(data)
         length_at = _LENGTH.unpack_from
         look_at = self._looks.get
@@ -94,7 +98,7 @@ class Matcher:
                 at = hit.start()
                 while position + length <= at and length >= HEADER_SIZE:
                     position += (length + 3) & ~3
-                    (length,) = length_at(data, position)
+                    length = length_at(data, position)[0] if position + HEADER_SIZE <= end else 0
                 hits += 1
                 if hits > _MOST_HITS:
                     search = None
@@ -121,7 +125,7 @@ class Matcher:
             self._learn(body)
             return self.walks(body)
         layout, rest = self._known[name or ""]
-        return all(one.holds(data, start, layout) for one in rest)
+        return not rest or all(one.holds(data, start, layout) for one in rest)
 
     def _learn(self, body: bytes) -> None:
         """Know the layout of a body from now on."""
@@ -150,6 +154,13 @@ class Matcher:
         """
         found = (condition.pattern(layout) for condition in self._conditions)
         return sorted((one for one in found if one is not None), key=lambda one: one.upto)
+
+
+def _connections(data: bytes) -> Iterator[tuple[int, int]]:
+    """(start, stop) of the body of each message of a buffer that is a connection's."""
+    for kind, _flags, _sequence, start, stop in messages.split(data):
+        if kind >> 8 == uapi.NFNL_SUBSYS_CTNETLINK:
+            yield start, stop
 
 
 def _at(condition: Condition, now: int | None) -> Condition:

@@ -12,16 +12,17 @@ one connection that it means, and on one for each of its parts that differs in t
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 import struct
-import threading
 from collections.abc import Mapping
 from typing import Callable
 
 from ..errors import HostError, KernelError
-from ..netlink import messages, namespace
+from ..netlink import messages
 from ..netlink.attributes import attribute, nested, table
+from ..netlink.private import private_socket
 from ..netlink.socket import NetlinkSocket
 from . import uapi
 
@@ -122,17 +123,8 @@ class Trial:
 
     def __init__(self) -> None:
         self._kernel: NetlinkSocket | None = None
-
-        def enter() -> None:
-            try:
-                namespace.fresh()
-                self._kernel = NetlinkSocket()
-            except (OSError, HostError):
-                return
-
-        thread = threading.Thread(target=enter, name="rempart-trial")
-        thread.start()
-        thread.join()
+        with contextlib.suppress(HostError):
+            self._kernel = private_socket()
 
     def __enter__(self) -> Trial:
         return self
@@ -183,6 +175,8 @@ class Trial:
                 taken(kernel, family, attributes, [one])[0] for one in others
             )
         except KernelError:
+            with contextlib.suppress(KernelError):
+                kernel.request(DELETE, 0)
             return False
 
     def _listed(

@@ -12,8 +12,9 @@ Verdicts, of :func:`saturation`:
     ``filling``  80 per cent are used, or the table has been full at some time before
     ``full``     95 per cent are used, or new connections are being refused
 
-80 per cent leaves time to act. At 95 per cent the kernel itself begins to end connections early
-(nf_conntrack_max95 in net/netfilter/nf_conntrack_core.c); at 100 it drops the packets of new ones.
+80 per cent leaves time to act. At 100 the kernel looks for a connection to end early and, where it
+finds none, drops the packet of the new one; from then on it goes on ending connections that are
+closing anyway until less than 95 are used (gc_worker() in net/netfilter/nf_conntrack_core.c).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from typing import Any
 
 from .entries import delta_time
 from .line import LAYER3, state
-from .tuples import FAMILIES, GRE, PROTOCOL_NAMES
+from .tuples import FAMILIES, GRE, PROTOCOL_NAMES, keys_of
 
 CONNECTIONS = "conntrack"
 EXPECTATIONS = "expect"
@@ -156,11 +156,11 @@ def _addresses(one: Mapping[str, Any]) -> str:
 
 
 def _protocol(one: Mapping[str, Any], protonum: int) -> str:
-    if "sport" in one:
-        return "<sport>%d</sport><dport>%d</dport>" % (one["sport"], one["dport"])
-    if protonum == GRE:
-        return "<srckey>0x%x</srckey><dstkey>0x%x</dstkey>" % (one["srckey"], one["dstkey"])
-    return ""  # nothing is said of ICMP
+    keys = keys_of(protonum)
+    if len(keys) != 2:
+        return ""  # nothing is said of ICMP
+    form = "<%s>0x%x</%s>" if protonum == GRE else "<%s>%d</%s>"
+    return "".join(form % (key, one.get(key, 0), key) for key in keys)
 
 
 def _when(when: time.struct_time) -> str:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Callable
 
 from ..errors import DocumentError, Problem, nearest
@@ -30,6 +31,10 @@ TIMEOUT_STATES: dict[str, tuple[str, ...]] = {
     "udp": ("unreplied", "replied"),
 }  # fmt: skip
 """The states of nft(8), "ct timeout", by protocol."""
+
+LONGEST_TIMEOUT = 0x7FFFFFFF // 1000
+"""Seconds, almost 25 days. The kernel counts in ticks of up to 1/1000 of a second and 31 bits: a connection
+with a longer timeout would be over at once, or soon (nf_ct_expires() of net/netfilter/nf_conntrack.h)."""
 
 CONTEXT_LENGTH = 256
 """NFT_SECMARK_CTX_MAXLEN of linux/netfilter/nf_tables.h, the closing NUL included."""
@@ -122,23 +127,39 @@ def _ct_timeout(value: dict[str, Any], family: str) -> Mapping[str, Any]:
     policy = _required(value, "policy", "a mapping of states to times")
     if not isinstance(policy, dict) or not policy:
         raise DocumentError("no policy", "policy", policy, "a mapping of %s to times" % ", ".join(states))
-    for state in policy:
-        if state not in states:
-            cure = nearest(str(state), states)
-            raise DocumentError(
-                "no state of %s" % protocol, "policy.%s" % state, policy[state], ", ".join(states), cure
-            )
-    seconds = {}
-    for state in states:
-        if state in policy:
-            try:
-                found = milliseconds(policy[state])
-                if found % 1000 or found // 1000 > 0xFFFFFFFF:
-                    raise DocumentError("no whole number of seconds", found=policy[state])
-            except DocumentError as error:
-                raise error.at("policy.%s" % state) from None
-            seconds[state] = found // 1000
+    problems = [
+        Problem(
+            "no state of %s" % protocol,
+            "policy.%s" % state,
+            policy[state],
+            ", ".join(states),
+            nearest(str(state), states),
+        )
+        for state in policy
+        if state not in states
+    ]
+    seconds = {
+        state: tried(partial(_timeout, policy[state]), "policy.%s" % state, problems)
+        for state in states
+        if state in policy
+    }
+    if problems:
+        raise DocumentError.of(problems)
     return {"protocol": protocol, "l3proto": _l3proto(value, family), "policy": seconds}
+
+
+def _timeout(given: Any) -> int:
+    """The seconds of a time in a policy."""
+    found = milliseconds(given)
+    if found % 1000:
+        raise DocumentError("no whole number of seconds", found=given)
+    if found // 1000 > LONGEST_TIMEOUT:
+        raise DocumentError(
+            "longer than every kernel can count",
+            found=given,
+            allowed="up to %d seconds (24 days)" % LONGEST_TIMEOUT,
+        )
+    return found // 1000
 
 
 def _ct_expectation(value: dict[str, Any], family: str) -> Mapping[str, Any]:

@@ -207,7 +207,7 @@ def kernel_object_json(held: KernelObject) -> dict[str, Any]:
 def _kernel_object_lines(one: ObjectPlan) -> list[str]:
     if one.kernel is None:
         return []
-    return ["\t" + line for line in render_object(kernel_object_json(one.kernel))]
+    return render_object(kernel_object_json(one.kernel))
 
 
 def _desired_object_lines(one: ObjectPlan) -> list[str]:
@@ -217,7 +217,7 @@ def _desired_object_lines(one: ObjectPlan) -> list[str]:
     if one.desired.comment:
         body["comment"] = one.desired.comment
     body.update(decode_object(one.kind, one.desired.data))
-    return ["\t" + line for line in render_object({one.desired.type: body})]
+    return render_object({one.desired.type: body})
 
 
 def _view(held: KernelSet | None, desired: SetContent | None, elements: list[bytes]) -> SetView:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Callable
 
 from ..nftables import uapi
+from ..nftables.statements.stateful import OBJECT_TYPES
 from . import compare_chains, compare_sets, references
 from .batch import write
 from .desired import DesiredTable
@@ -17,15 +18,30 @@ from .references import Reference
 from .steps import ChainPlan, FlowtablePlan, ObjectPlan, Plan, SetPlan, TablePlan
 
 
-def make_plan(desired: Iterable[DesiredTable], picture: Picture, remove_chains: Iterable[str] = ()) -> Plan:
-    """The plan that makes the tables in ``picture`` the desired ones.
+class Leaving:
+    """What shall go of tables that are only partly described.
 
-    ``remove_chains`` names chains that shall go, of tables that are only partly
-    described.
+    ``chains`` by name, ``objects`` by libnftables' word for their kind ("ct helper") and name;
+    with ``empty`` a table too in which nothing is left.
     """
-    remove = frozenset(remove_chains)
+
+    __slots__ = ("chains", "empty", "objects")
+
+    def __init__(
+        self, chains: Iterable[str] = (), objects: Iterable[tuple[str, str]] = (), empty: bool = False
+    ) -> None:
+        self.chains = frozenset(chains)
+        self.objects = frozenset((OBJECT_TYPES[kind], name) for kind, name in objects)
+        self.empty = empty
+
+
+NOTHING = Leaving()
+
+
+def make_plan(desired: Iterable[DesiredTable], picture: Picture, leaving: Leaving = NOTHING) -> Plan:
+    """The plan that makes the tables in ``picture`` the desired ones."""
     plan = Plan(
-        [_plan_table(table, picture.tables.get((table.number, table.name)), remove) for table in desired],
+        [_plan_table(table, picture.tables.get((table.number, table.name)), leaving) for table in desired],
         picture.generation,
     )
     write(plan)
@@ -36,18 +52,23 @@ def plan_removal(tables: Iterable[tuple[str, int, str]], picture: Picture) -> Pl
     """The plan that removes tables, each given as (family, its number, name)."""
     plans = []
     for family, number, name in tables:
-        table = TablePlan(family, number, name, picture.tables.get((number, name)), None)
+        kernel = picture.tables.get((number, name))
+        table = TablePlan(family, number, name, kernel, None)
         table.action = "none"
-        if table.kernel is not None:
-            table.action = "remove"
-            table.chains = [compare_chains.plan_removal(chain) for chain in table.kernel.named_chains()]
+        if kernel is not None:
+            _plan_whole_removal(table, kernel)
         plans.append(table)
     plan = Plan(plans, picture.generation)
     write(plan)
     return plan
 
 
-def _plan_table(desired: DesiredTable, kernel: KernelTable | None, remove: frozenset[str]) -> TablePlan:
+def _plan_whole_removal(plan: TablePlan, kernel: KernelTable) -> None:
+    plan.action = "remove"
+    plan.chains = [compare_chains.plan_removal(chain) for chain in kernel.named_chains()]
+
+
+def _plan_table(desired: DesiredTable, kernel: KernelTable | None, leaving: Leaving) -> TablePlan:
     plan = TablePlan(desired.family, desired.number, desired.name, kernel, desired)
     if kernel is None:
         plan.action = "create" if not desired.partial or desired.chains or desired.sets else "none"
@@ -58,10 +79,13 @@ def _plan_table(desired: DesiredTable, kernel: KernelTable | None, remove: froze
     if not desired.partial and kernel.flags & uapi.NFT_TABLE_F_DORMANT != desired.flags:
         plan.flags = desired.flags
     again = _made_again(desired, kernel)
-    _plan_objects(plan, desired, kernel, again)
+    _plan_objects(plan, desired, kernel, again, leaving)
     _plan_flowtables(plan, desired, kernel, again)
     _plan_sets(plan, desired, kernel, again)
-    _plan_chains(plan, desired, kernel, again, remove)
+    _plan_chains(plan, desired, kernel, again, leaving)
+    if leaving.empty and desired.partial and _is_emptied(plan, kernel):
+        _plan_whole_removal(plan, kernel)
+        return plan
     if plan.flags is not None and any(_touches_hook(chain) for chain in plan.chains):
         # nf_tables_updtable() and nf_tables_addchain() refuse both in one transaction
         return _plan_again(desired, kernel)
@@ -75,6 +99,15 @@ def _plan_again(desired: DesiredTable, kernel: KernelTable) -> TablePlan:
     plan.chains = [compare_chains.plan_removal(chain) for chain in kernel.named_chains()]
     _plan_all_new(plan, desired)
     return plan
+
+
+def _is_emptied(plan: TablePlan, kernel: KernelTable) -> bool:
+    """Whether nothing comes into a table, and all that is in it goes; parts of rules go with them."""
+    actions = [one.action for part in (plan.objects, plan.flowtables, plan.sets, plan.chains) for one in part]
+    held = len(kernel.objects) + len(kernel.flowtables)
+    held += sum(1 for one in kernel.sets.values() if not one.flags & uapi.NFT_SET_ANONYMOUS)
+    held += len(kernel.named_chains())
+    return len(actions) == held and all(action == "remove" for action in actions)
 
 
 def _touches_hook(plan: ChainPlan) -> bool:
@@ -123,11 +156,17 @@ def _made_again(desired: DesiredTable, kernel: KernelTable) -> set[Reference]:
     return again
 
 
-def _plan_objects(plan: TablePlan, desired: DesiredTable, kernel: KernelTable, again: set[Reference]) -> None:
+def _plan_objects(
+    plan: TablePlan,
+    desired: DesiredTable,
+    kernel: KernelTable,
+    again: set[Reference],
+    leaving: Leaving,
+) -> None:
     for key, held in kernel.objects.items():
         wanted = desired.objects.get(key)
         if wanted is None:
-            if not desired.partial:
+            if not desired.partial or key in leaving.objects:
                 plan.objects.append(ObjectPlan(*key, "remove", held, None))
         else:
             plan.objects.append(ObjectPlan(*key, "recreate" if key in again else "keep", held, wanted))
@@ -180,7 +219,7 @@ def _plan_chains(
     desired: DesiredTable,
     kernel: KernelTable,
     again: set[Reference],
-    remove: frozenset[str],
+    leaving: Leaving,
 ) -> None:
     identity = compare_chains.identities(kernel)
     stays = _keepable(again)
@@ -189,7 +228,7 @@ def _plan_chains(
         wanted = desired.chains.get(name)
         if wanted is not None and ("chain", name) not in again:
             plan.chains.append(compare_chains.plan_chain(held, wanted, identity, stays))
-        elif wanted is not None or name in remove or not desired.partial:
+        elif wanted is not None or name in leaving.chains or not desired.partial:
             plan.chains.append(compare_chains.plan_removal(held))
     for name, wanted in desired.chains.items():
         if name not in kernel.chains or ("chain", name) in again:

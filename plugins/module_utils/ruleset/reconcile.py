@@ -114,15 +114,20 @@ def reconcile(
     partial: bool = False,
     remove_chains: Iterable[str] = (),
     progress: Progress | None = None,
+    remove_objects: Iterable[tuple[str, str]] = (),
+    remove_empty: bool = False,
 ) -> Outcome:
     """Make the kernel hold the document's tables.
 
     ``netns`` is a namespace's name or path, None for the caller's own. ``check``
     changes nothing. ``full`` compares even where the remembered generation says
-    that nothing changed. ``partial`` leaves chains alone that the document does not
-    name, but for ``remove_chains``. Raises DocumentError, HostError, KernelError.
+    that nothing changed. ``partial`` leaves alone what the document does not name, but
+    for ``remove_chains``, ``remove_objects`` (libnftables' word for the kind, such as
+    "ct helper", and the name) and, with ``remove_empty``, a table in which nothing is
+    left. Raises DocumentError, HostError, KernelError.
     """
     progress = progress or Progress()
+    leaving = (remove_chains, remove_objects, remove_empty)
     with NetlinkSocket(netns) as kernel:
         key = None if partial else memory.key(kernel)
         digest = "%s:%s" % (VERSION, source.digest)
@@ -131,7 +136,7 @@ def reconcile(
             if generation is not None:
                 return Outcome(None, generation, compared=False)
         with _collector_resting():
-            return _compare(kernel, source, netns, key, digest, check, partial, remove_chains, progress)
+            return _compare(kernel, source, netns, key, digest, check, partial, leaving, progress)
 
 
 def _compare(
@@ -142,7 +147,7 @@ def _compare(
     digest: str,
     check: bool,
     partial: bool,
-    remove_chains: Iterable[str],
+    leaving: tuple[Iterable[str], Iterable[tuple[str, str]], bool],
     progress: Progress,
 ) -> Outcome:
     """The long way: compile the document, read the kernel's tables, send the difference."""
@@ -150,7 +155,7 @@ def _compare(
     from ..document.model import load
     from ..nftables.datatypes import lookups
     from .desired import compile_tables
-    from .plan import make_plan
+    from .plan import Leaving, make_plan
 
     tables = load(source.parse(), partial)
     progress.stage("compile", sum(len(chain.rules) for table in tables for chain in table.chains))
@@ -158,10 +163,11 @@ def _compare(
     with Entered(netns), lookups.recording() as numbers:
         desired = compile_tables(tables, addresses, partial)
     wanted = [(table.number, table.name) for table in desired]
+    gone = Leaving(*leaving)
     outcome = _apply(
         kernel,
         wanted,
-        lambda picture: make_plan(desired, picture, remove_chains),
+        lambda picture: make_plan(desired, picture, gone),
         check,
         progress,
     )
