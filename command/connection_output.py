@@ -28,6 +28,8 @@ DETAILS = ("extended", "id", "ktimestamp", "labels")
 MOST_ROWS = 1000
 """Of a table, which is drawn as a whole; the other forms have no end."""
 
+_WIDE = 200  # columns of a table that is not on a terminal
+
 
 class Output:
     """``form`` is one of FORMS, ``details`` some of DETAILS."""
@@ -168,12 +170,15 @@ def new_table(*columns: str) -> Table:
 
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        drawn.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left")
+        justify: Any = "right" if column.startswith(">") else "left"
+        # what does not fit goes on below: of an address nothing may be missing
+        drawn.add_column(column.lstrip(">"), justify=justify, overflow="fold")
     return drawn
 
 
 def write_table(session: Session, drawn: Table) -> None:
     """Draw a table."""
+    import os
     import sys
     from io import StringIO
 
@@ -189,7 +194,7 @@ def write_table(session: Session, drawn: Table) -> None:
         force_terminal=terminal,
         color_system=system,
         highlight=False,
-        width=None if terminal else 200,
+        width=(os.get_terminal_size(sys.stdout.fileno()).columns if terminal else 0) or _WIDE,
     )
     console.print(drawn)
     session.write_raw(target.getvalue())
@@ -199,7 +204,7 @@ def connection_table(entries: Iterable[Entry]) -> Table:
     """Connections for people, one a row."""
     from rich.text import Text
 
-    rows = list(entries)
+    rows = sorted(entries, key=_order)
     counted = any("packets" in entry["original"] for entry in rows)
     marked = any(entry.get("mark") for entry in rows)
     columns = ["", "state", "from", "to", "translated to", ">left"]
@@ -223,6 +228,12 @@ def connection_table(entries: Iterable[Entry]) -> Table:
     return drawn
 
 
+def _order(entry: Entry) -> tuple[str, str, int, str, int]:
+    original = entry["original"]
+    target = original.get("dport", original.get("icmp_type", 0))
+    return entry["protocol"], original["daddr"], target, original["saddr"], original.get("sport", 0)
+
+
 _STYLES = {"ESTABLISHED": "green", "no answer": "yellow", "SYN_SENT": "yellow"}
 
 
@@ -241,13 +252,13 @@ def end(entry: Entry, way: str, side: str) -> str:
 
 
 def translated(entry: Entry) -> str:
-    """The ends that are others for the other side: ``from 192.0.2.1:443``, ``to 10.0.0.2:80``."""
+    """The ends that are others for the other side, a line each: ``from 192.0.2.1:443``, ``to [...]:80``."""
     parts = []
     if "snat" in entry["nat"]:
         parts.append("from " + end(entry, "reply", "d"))
     if "dnat" in entry["nat"]:
         parts.append("to " + end(entry, "reply", "s"))
-    return " ".join(parts)
+    return "\n".join(parts)
 
 
 def notes(entry: Entry) -> str:

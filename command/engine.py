@@ -16,7 +16,7 @@ from .sections import conntrack_of, has_tables
 from .session import Session, complain
 
 if TYPE_CHECKING:
-    from rempart.tunables.plan import Plan as TunablesPlan
+    from .tracking import Tracking
 
 
 class Done:
@@ -24,7 +24,7 @@ class Done:
 
     __slots__ = ("conntrack", "tables")
 
-    def __init__(self, tables: Outcome | None, conntrack: TunablesPlan | None) -> None:
+    def __init__(self, tables: Outcome | None, conntrack: Tracking | None) -> None:
         self.tables = tables
         self.conntrack = conntrack
 
@@ -37,18 +37,14 @@ class Done:
         """The changes for programs."""
         found = self.tables.changes() if self.tables is not None else []
         if self.conntrack is not None:
-            from rempart.tunables import describe
-
-            found += describe.changes(self.conntrack)
+            found += self.conntrack.changes()
         return found
 
     def diff(self) -> list[dict[str, str]]:
         """The difference for people."""
         found = self.tables.diff() if self.tables is not None else []
         if self.conntrack is not None:
-            from rempart.tunables import describe
-
-            found += describe.differences(self.conntrack)
+            found += self.conntrack.diff()
         return found
 
 
@@ -85,17 +81,16 @@ def run(
     return done
 
 
-def _plan(section: Any, netns: str | None) -> TunablesPlan:
-    from rempart.tunables.plan import plan
-    from rempart.tunables.settings import load
+def _plan(section: Any, netns: str | None) -> Tracking:
+    from .tracking import Tracking
 
     try:
-        return plan(load(section), netns)
+        return Tracking(section, netns)
     except RempartError as error:
         raise error.at("conntrack") from None
 
 
-def _apply(conntrack: TunablesPlan, tables: Outcome | None) -> None:
+def _apply(conntrack: Tracking, tables: Outcome | None) -> None:
     """Set what differs in connection tracking, once the tables are in force."""
     try:
         conntrack.apply()
@@ -128,7 +123,7 @@ def report(session: Session, done: Done, verb: str, show_diff: bool, ahead: bool
     if done.tables is not None and done.tables.plan is not None:
         rows += summary.rows(done.tables.plan)
     if done.conntrack is not None:
-        rows += summary.conntrack_rows(done.conntrack)
+        rows += done.conntrack.rows()
     terminal.write_summary(session, verb, rows, ahead)
 
 

@@ -51,7 +51,7 @@ def _settings(document: Any) -> list[Problem]:
     """What is wrong with the settings of connection tracking."""
     if not isinstance(document, dict) or "conntrack" not in document:
         return []
-    from rempart.tunables.settings import check
+    from .tracking import check
 
     return [one.at("conntrack") for one in check(document["conntrack"])]
 

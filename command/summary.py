@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, Any, Union
 
 from rempart.netlink.attributes import table as attributes_of
 from rempart.nftables import uapi
@@ -84,6 +84,20 @@ def conntrack_rows(plan: TunablesPlan) -> list[Row]:
             row = Row("conntrack", change["name"])
             before, after = (str(change[side]).lower() for side in ("before", "after"))
             row.note("setting", "change", "%s, was %s" % (after, before))
+        found.append(row)
+    return found
+
+
+def module_rows(changes: list[dict[str, Any]]) -> list[Row]:
+    """One row for each kernel module, parameter of one or file that changes."""
+    found = []
+    for change in changes:
+        row = Row("conntrack", change.get("path") or change["module"])
+        if change["kind"] == "parameter":
+            words = "%s %s, was %s" % (change["parameter"], change["after"], change["before"])
+        else:
+            words = {"file": "the file for boot", "module": "the kernel module"}[change["kind"]]
+        row.note(change["kind"], change["action"], words)
         found.append(row)
     return found
 

@@ -10,7 +10,7 @@ through :meth:`RempartError.result` and ``str()``; nothing else formats them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 class Problem:
@@ -111,6 +111,23 @@ def join_place(outer: str, inner: str) -> str:
     if not outer or not inner or inner.startswith("["):
         return outer + inner
     return outer + "." + inner
+
+
+def moved(place: str, places: Mapping[str, str]) -> str:
+    """A place, with the first of these beginnings that it has replaced by what belongs there."""
+    for before, after in places.items():
+        if place.startswith(before):
+            return after + place[len(before) :]
+    return place
+
+
+def moved_problems(problems: Iterable[Problem], places: Mapping[str, str]) -> list[Problem]:
+    """Problems with their places moved. What two rules made of one option have in common is said once."""
+    found: dict[str, Problem] = {}
+    for problem in problems:
+        problem.place = moved(problem.place, places)
+        found.setdefault(str(problem), problem)
+    return list(found.values())
 
 
 def shorten(value: object, limit: int = 80) -> str:

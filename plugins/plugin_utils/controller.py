@@ -17,10 +17,10 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ..module_utils.ansible.places import NO_PLACES, moved_problems
+from ..module_utils.ansible.places import NO_PLACES
 from ..module_utils.assignments.request import Request
 from ..module_utils.document import validation
-from ..module_utils.errors import DocumentError, RempartError
+from ..module_utils.errors import DocumentError, RempartError, moved_problems
 from ..module_utils.ruleset.reconcile import check_only
 
 

@@ -22,7 +22,10 @@ DOCUMENT = {"tables": [{"name": "edge", "chains": [{"name": "input", "rules": [{
 
 #: a file each
 SUBCOMMANDS = sorted(
-    path.stem for path in (ROOT / "command/subcommands").glob("*.py") if path.stem != "__init__"
+    path.stem
+    for path in (ROOT / "command/subcommands").iterdir()
+    if path.suffix == ".py" or (path / "__init__.py").exists()
+    if path.stem != "__init__"
 )
 
 

@@ -124,6 +124,7 @@ def test_both_ways_delete_the_same(
             inject(kernel, entries)
             matched = scan.count(kernel, Filter(asked))
             monkeypatch.setattr(deletion, "_FEW", 0 if trusted else 1000)
+            monkeypatch.setattr(deletion, "_SHARE", 1 << 30)
             result = deletion.delete(kernel, Filter(asked))
             assert (result.matched, result.deleted, result.already_gone) == (matched, matched, 0)
             assert scan.count(kernel, Filter(asked)) == 0
@@ -185,15 +186,15 @@ def test_generated_tables_lose_what_the_filter_says_by_either_way(
     matcher = Matcher(filter)
     expected = sum(matcher.walks(one.body()) for one in unique)
     outcomes = []
-    few = deletion._FEW
+    few, share = deletion._FEW, deletion._SHARE
     with Namespace() as namespace, NetlinkSocket(namespace.name) as kernel:
         for trusted in (True, False):
             inject(kernel, unique)
-            deletion._FEW = 0 if trusted else few
+            deletion._FEW, deletion._SHARE = (0, 1 << 30) if trusted else (few, share)
             try:
                 result = deletion.delete(kernel, filter)
             finally:
-                deletion._FEW = few
+                deletion._FEW, deletion._SHARE = few, share
             assert (result.matched, result.deleted, result.already_gone) == (expected, expected, 0)
             outcomes.append(left(kernel))
             deletion.delete(kernel, Filter(), everything=True)
@@ -228,6 +229,26 @@ def test_a_limit_stops_before_anything_is_deleted(kernel: NetlinkSocket) -> None
     assert deletion.delete(kernel, Filter({"dport": 80}), limit=17).deleted == 17
     assert deletion.delete(kernel, Filter(), limit=33, everything=True).deleted == 33
     assert not left(kernel)
+
+
+def test_a_limit_beyond_what_is_prepared_holds(
+    kernel: NetlinkSocket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connections are listed a second time then, and no more of them go than were allowed."""
+    inject(kernel, (Addresses().entry(number) for number in range(300)))
+    monkeypatch.setattr(deletion, "_MOST_KEPT", 10)
+    assert deletion.delete(kernel, Filter({"dport": 80}), limit=100).deleted == 100
+    later = [Addresses().entry(number) for number in range(300, 360)]
+    each = scan.matching
+
+    def with_more(*arguments: Any) -> Iterator[bytes]:
+        inject(kernel, later)
+        return each(*arguments)
+
+    monkeypatch.setattr(scan, "matching", with_more)
+    result = deletion.delete(kernel, Filter({"dport": 443}), limit=100)
+    assert (result.matched, result.deleted) == (100, 100)
+    assert scan.count(kernel, Filter({"dport": 443})) == 20
 
 
 def test_check_only_counts(kernel: NetlinkSocket) -> None:

@@ -14,7 +14,9 @@ import pytest
 from rempart.conntrack import kernel_filters, probing, scan, uapi
 from rempart.conntrack.filters import Filter
 from rempart.conntrack.matching import Matcher
+from rempart.errors import HostError, KernelError
 from rempart.netlink import messages
+from rempart.netlink.attributes import attribute, nested
 from rempart.netlink.socket import NetlinkSocket
 
 from tests.support.connection_tables import (
@@ -243,9 +245,9 @@ def test_a_trial_sees_through_a_filter_that_is_not_looked_at() -> None:
 
 def test_without_a_namespace_to_try_in_nothing_is_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     def refused() -> None:
-        raise PermissionError
+        raise HostError("cannot make a network namespace")
 
-    monkeypatch.setattr(probing.namespace, "fresh", refused)
+    monkeypatch.setattr(probing, "private_socket", refused)
     monkeypatch.setattr(kernel_filters, "_deletes", {})
     monkeypatch.setattr(kernel_filters, "_lists", {})
     assert kernel_filters.of_deletion(Filter({"mark": 1})) is None
@@ -260,6 +262,21 @@ def test_an_old_kernel_is_asked_for_less(monkeypatch: pytest.MonkeyPatch) -> Non
     part = kernel_filters.of_dump(Filter({"saddr": "10.0.0.1", "mark": 1, "status": "assured", "zone": 1}))
     assert set(part.values) == {"mark", "mark_mask"}
     assert not part.whole
+
+
+def test_a_kernel_that_refuses_its_part_is_asked_for_the_whole(
+    kernel: NetlinkSocket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One built without marks refuses them; here a flag that no kernel knows stands for that."""
+    filter = Filter({"mark": "0x11"})
+    expected = ids(scan.matching(kernel, filter))
+    refused = nested(uapi.CTA_FILTER, attribute(uapi.CTA_FILTER_ORIG_FLAGS, b"\xff" * 4))
+    with pytest.raises(KernelError):
+        kernel.dump(GET, 0, refused)
+    part = kernel_filters.Part(0, {"mark": 0x11}, False, refused)
+    monkeypatch.setattr(kernel_filters, "of_dump", lambda _filter: part)
+    assert ids(scan.matching(kernel, filter)) == expected
+    assert expected
 
 
 def test_the_count_of_all_needs_no_dump(kernel: NetlinkSocket, monkeypatch: pytest.MonkeyPatch) -> None:

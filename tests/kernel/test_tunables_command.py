@@ -153,3 +153,47 @@ def test_a_document_of_tables_loads_nothing_of_this(netns: Namespace, tmp_path: 
             assert done.returncode == 0, done.stderr
         assert ("rempart.tunables.plan" in done.stderr) is loaded
         assert "rempart.document.model" not in done.stderr
+
+
+HELPERS = """\
+conntrack:
+  acct: true
+  helpers:
+    - ftp
+    - {name: sip, ports: [5060, 5062]}
+"""
+
+
+def test_helpers_of_the_document_are_assigned(netns: Namespace) -> None:
+    where = ("-", "--netns", netns.name)
+    code, told = rempart_json("plan", *where, input=HELPERS)
+    assert code == 2 and netns.nft_text() == "" and value(netns, "acct") == "0"
+    kinds = {one["kind"] for one in told["changes"]}
+    assert {"setting", "table", "chain", "rule", "ct helper"} <= kinds
+    assert "rempart_helpers" in rempart("apply", *where, input=HELPERS).stdout
+    text = netns.nft_text()
+    assert "tcp dport 21 ct helper set" in text and "udp dport { 5060, 5062 } ct helper set" in text
+    assert value(netns, "acct") == "1"
+    assert rempart("apply", *where, input=HELPERS).stdout == "nothing to do\n"
+    assert rempart("check", *where, input=HELPERS).returncode == 0
+    more = HELPERS.replace("    - ftp\n", "    - {name: ftp, ports: [21, 2121]}\n")
+    assert rempart("check", *where, input=more).returncode == 2
+    rempart("apply", *where, input=more)
+    assert "tcp dport { 21, 2121 } ct helper set" in netns.nft_text()
+    assert "5062" in netns.nft_text()
+
+
+def test_mistakes_in_helpers_are_told_with_their_place(netns: Namespace) -> None:
+    wrong = """\
+conntrack:
+  acct: 7
+  helpers: [fpt, {name: sip, ports: 99999}, {name: tftp, protocol: tcp}, {ports: 21}]
+"""
+    for command in (["validate", "-"], ["apply", "-", "--netns", netns.name]):
+        code, told = rempart_json(*command, input=wrong)
+        assert code == 1
+        places = [one["place"] for one in told["errors"]]
+        assert places[0] == "conntrack.acct"
+        for place in ("helpers[0].name", "helpers[1].ports", "helpers[2].protocol", "helpers[3]"):
+            assert any(one.startswith("conntrack." + place) for one in places), (place, told["errors"])
+    assert netns.nft_text() == ""

@@ -187,6 +187,9 @@ def veth(
     _execute(["ip", "-n", a.name, *link, *peer])
     for namespace, name, addresses in ((a, name_a, addr_a), (b, name_b, addr_b)):
         commands = []
+        # Nor does its link-local address wait, which a router needs to ask for its neighbours.
+        dad = Path("/proc/sys/net/ipv6/conf", name, "accept_dad")
+        namespace.call(dad.write_text, "0")
         for address in [addresses] if isinstance(addresses, str) else addresses:
             # Without duplicate address detection an IPv6 address serves at once.
             commands.append("address add %s dev %s%s" % (address, name, " nodad" if ":" in address else ""))

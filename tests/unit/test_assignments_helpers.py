@@ -8,10 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from rempart.ansible.places import moved, moved_problems
 from rempart.assignments.catalogue import HELPERS
 from rempart.assignments.helpers import wanted
-from rempart.errors import DocumentError
+from rempart.errors import DocumentError, moved, moved_problems
 from rempart.ruleset.reconcile import check_only
 
 

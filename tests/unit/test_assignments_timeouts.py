@@ -8,10 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from rempart.ansible.places import moved_problems
 from rempart.assignments.timeouts import timeout_request
 from rempart.document.objects import TIMEOUT_STATES
-from rempart.errors import DocumentError
+from rempart.errors import DocumentError, moved_problems
 from rempart.ruleset.reconcile import check_only
 
 RIGHT: dict[str, Any] = {

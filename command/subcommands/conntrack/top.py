@@ -107,7 +107,7 @@ def _require_counters(found: Reading) -> None:
     if found.connections and not found.counted:
         raise HostError(
             "the kernel does not count the packets of these connections",
-            cure="have it count those to come: net.netfilter.nf_conntrack_acct, in a document conntrack: {acct: true}",
+            cure="have it count those to come: in a document, conntrack: {acct: true}",
         )
 
 

@@ -9,7 +9,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .places import NO_PLACES, moved
+from ..errors import moved
+from .places import NO_PLACES
 
 if TYPE_CHECKING:
     from ..ruleset.reconcile import Outcome, Source
@@ -30,7 +31,7 @@ def source_of(text: str) -> Source:
 def result_of(outcome: Outcome, diff: bool, places: Mapping[str, str] = NO_PLACES) -> dict[str, Any]:
     """What a module returns of an outcome; the texts of ``diff`` only if asked for, they take time.
 
-    ``places`` as of ``places.moved``.
+    ``places`` as of ``errors.moved``.
     """
     changes = outcome.changes() if outcome.changed else []
     for change in changes:

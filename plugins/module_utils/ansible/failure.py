@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
-from .places import NO_PLACES, moved_problems
+from .places import NO_PLACES
 
 PYTHON = (3, 9)
 """The oldest Python that the engine runs on."""
@@ -21,7 +21,7 @@ PYTHON = (3, 9)
 def failing(module: AnsibleModule, places: Mapping[str, str] = NO_PLACES) -> Iterator[None]:
     """Turn the engine's errors into the module's failure, with ``msg`` and ``errors``.
 
-    ``places`` as of ``places.moved``. The engine must be imported inside: a Python that
+    ``places`` as of ``errors.moved``. The engine must be imported inside: a Python that
     is too old fails here first.
     """
     if sys.version_info < PYTHON:
@@ -30,7 +30,7 @@ def failing(module: AnsibleModule, places: Mapping[str, str] = NO_PLACES) -> Ite
             "install a newer one there and set ansible_python_interpreter"
             % (*PYTHON, *sys.version_info[:2], sys.executable)
         )
-    from ..errors import RempartError
+    from ..errors import RempartError, moved_problems
 
     try:
         yield

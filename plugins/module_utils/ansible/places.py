@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
-from ..errors import Problem
+from collections.abc import Mapping
 
 NO_PLACES: Mapping[str, str] = {}
 
@@ -26,20 +24,3 @@ TOS: Mapping[str, str] = {
     "tables[0].": "",
 }
 """Of the document that the module ``tos`` makes: a class is a rule."""
-
-
-def moved(place: str, places: Mapping[str, str]) -> str:
-    """A place, with the first of these beginnings that it has replaced by what belongs there."""
-    for before, after in places.items():
-        if place.startswith(before):
-            return after + place[len(before) :]
-    return place
-
-
-def moved_problems(problems: Iterable[Problem], places: Mapping[str, str]) -> list[Problem]:
-    """Problems with their places moved. What two rules made of one option have in common is said once."""
-    found: dict[str, Problem] = {}
-    for problem in problems:
-        problem.place = moved(problem.place, places)
-        found.setdefault(str(problem), problem)
-    return list(found.values())

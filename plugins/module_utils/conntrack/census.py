@@ -28,6 +28,7 @@ STATUS = {
     "expected": uapi.IPS_EXPECTED,
     "snat": uapi.IPS_SRC_NAT,
     "dnat": uapi.IPS_DST_NAT,
+    "translated": uapi.IPS_SRC_NAT | uapi.IPS_DST_NAT,
 }
 """The bits of a connection's status that are counted, beside ``unreplied``."""
 

@@ -175,6 +175,29 @@ class Plan:
                     raise
 
 
+def persists(persist: bool | None, netns: str | None = None) -> bool:
+    """Whether what is set in a namespace is kept over a reboot; ``persist`` is the document's, None not said.
+
+    Raises HostError where it cannot be kept.
+    """
+    with Entered(netns):
+        proc.ensure()
+        return _kept(persist)
+
+
+def _kept(persist: bool | None) -> bool:
+    if persist is None:
+        return proc.initial()
+    if persist and not proc.initial():
+        raise HostError(
+            "the settings of a network namespace end with it",
+            "persist",
+            True,
+            cure="leave persist out, or give the root of an image",
+        )
+    return persist
+
+
 def plan(
     declared: Declared, netns: str | None = None, keep: bool | None = None, root: str | None = None
 ) -> Plan:
@@ -194,15 +217,7 @@ def plan(
         return Plan([], [], [], [])
     with Entered(netns):
         proc.ensure()
-        if keep is None:
-            keep = proc.initial()
-        elif keep and not proc.initial():
-            raise HostError(
-                "the settings of a network namespace end with it",
-                "persist",
-                True,
-                cure="leave persist out, or give the root of an image",
-            )
+        keep = _kept(keep)
         reading = _Reading(declared.settings)
         known = [one for one in declared.settings if one.name in reading.numbers]
         compared, warnings = _compare(known, reading)

@@ -16,8 +16,8 @@ from .timeouts import ONLY, SECONDS, TIMEOUTS, State, understood
 
 Row = Union[Tunable, State]
 
-KEYS = (*TUNABLES, "timeouts", "masquerade_timeouts", "persist")
-"""What ``conntrack`` may say."""
+KEYS = (*TUNABLES, "timeouts", "masquerade_timeouts", "helpers", "persist")
+"""What ``conntrack`` may say. ``helpers`` are rules and kernel modules: for ``assignments.helpers``."""
 
 MASQUERADE = ("tcp", "tcp_fin", "udp")
 """The three timeouts of ``ipchains -M -S``, in its order."""
