@@ -36,6 +36,7 @@ SUBCOMMANDS = (
     "save",
     "restore",
     "conntrack",
+    "kill",
 )
 
 _DEBUG = "REMPART_DEBUG"

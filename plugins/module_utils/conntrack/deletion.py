@@ -113,6 +113,17 @@ def delete(
     return result
 
 
+def delete_bodies(kernel: NetlinkSocket, bodies: Iterable[bytes]) -> Deleted:
+    """Delete the connections of these raw messages, each by itself and none that took its place.
+
+    Raises HostError without the privilege, KernelError where the kernel refuses.
+    """
+    prepared = [_echo(body) for body in bodies]
+    result = Deleted(len(prepared))
+    _one_by_one(kernel, prepared, result)
+    return result
+
+
 def _count(kernel: NetlinkSocket, filter: Filter, keep: int, prepare: int) -> tuple[Deleted, list[bytes]]:
     """How many are meant, with the first of their messages; and what deletes the first of them."""
     if filter.empty and not keep and not prepare:

@@ -9,7 +9,7 @@ on both sides, so that the text of a diff stays as short as the difference.
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any, Callable, cast
 
 from ..nftables import uapi
 from ..nftables.datatypes import BY_NUMBER
@@ -236,7 +236,8 @@ def _view(held: KernelSet | None, desired: SetContent | None, elements: list[byt
             held.size,
             held.userdata,
         )
-    assert desired is not None
+    if desired is None:
+        raise ValueError("no set to be seen")
     return SetView(
         desired.name,
         desired.flags,
@@ -365,19 +366,29 @@ def _chain_texts(table: TablePlan, chain: ChainPlan) -> tuple[list[str], list[st
             _note(skipped, old_rules, new_rules)
             skipped = 0
         if isinstance(entry, Kept):
-            assert table.desired is not None and chain.desired is not None
-            text = desired_rule_text(table.desired, chain.desired, entry.desired)
+            text = _desired_text(table, chain, entry.desired)
             old_rules.append(text)
             new_rules.append(text)
         elif isinstance(entry, DesiredRule):
-            assert table.desired is not None and chain.desired is not None
-            new_rules.append(desired_rule_text(table.desired, chain.desired, entry))
+            new_rules.append(_desired_text(table, chain, entry))
         else:
-            assert table.kernel is not None
-            old_rules.append(kernel_rule_text(table.kernel, entry))
+            old_rules.append(_kernel_text(table, entry))
     if skipped:
         _note(skipped, old_rules, new_rules)
     return _chain_lines(before, old_rules, table.family), _chain_lines(after, new_rules, table.family)
+
+
+def _both_desired(table: TablePlan, chain: ChainPlan) -> tuple[DesiredTable, DesiredChain]:
+    """The document's table and chain, which are there where one of its rules is."""
+    return cast(DesiredTable, table.desired), cast(DesiredChain, chain.desired)
+
+
+def _desired_text(table: TablePlan, chain: ChainPlan, rule: DesiredRule) -> str:
+    return desired_rule_text(*_both_desired(table, chain), rule)
+
+
+def _kernel_text(table: TablePlan, rule: KernelRule) -> str:
+    return kernel_rule_text(cast(KernelTable, table.kernel), rule)
 
 
 def _note(skipped: int, *texts: list[str]) -> None:
@@ -476,25 +487,23 @@ def _chain_changes(table: TablePlan, chain: ChainPlan, base: Change) -> list[Cha
         )
     for entry in chain.entries:
         if isinstance(entry, DesiredRule):
-            assert table.desired is not None and chain.desired is not None
             listed.append(
                 {
                     "action": "add",
                     "kind": "rule",
                     **where,
-                    "place": "%s.rules[%d]" % (chain.desired.source.place, entry.index),
-                    "rule": desired_rule_text(table.desired, chain.desired, entry),
+                    "place": "%s.rules[%d]" % (_both_desired(table, chain)[1].source.place, entry.index),
+                    "rule": _desired_text(table, chain, entry),
                 }
             )
         elif isinstance(entry, KernelRule):
-            assert table.kernel is not None
             listed.append(
                 {
                     "action": "remove",
                     "kind": "rule",
                     **where,
                     "handle": entry.handle,
-                    "rule": kernel_rule_text(table.kernel, entry),
+                    "rule": _kernel_text(table, entry),
                 }
             )
     return listed

@@ -11,6 +11,7 @@ import os
 from ..errors import KernelError, Problem, RempartError
 from ..netlink.socket import Refusal, Refused, reason
 from . import describe
+from .kernel import KernelRule
 from .rules import DesiredRule
 from .steps import ChainPlan, FlowtablePlan, ObjectPlan, Plan, Purpose
 
@@ -77,8 +78,7 @@ def _blame(code: int, text: str, purpose: Purpose) -> Problem:
             describe.desired_rule_text(table.desired, chain.desired, rule),
             cure=cure,
         )
-    if rule is not None and table.kernel is not None:
-        assert not isinstance(rule, DesiredRule)
+    if isinstance(rule, KernelRule) and table.kernel is not None:
         return Problem(
             "the kernel did not let this rule of chain %s go: %s" % (chain.name if chain else "?", why),
             found=describe.kernel_rule_text(table.kernel, rule),

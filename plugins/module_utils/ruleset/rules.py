@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from marshal import dumps
 from operator import itemgetter
 from socket import AF_INET, AF_INET6, inet_pton
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, cast
 
 from ..document.declared import Declared
 from ..document.flat import lower
@@ -100,9 +100,8 @@ class _Template:
         order: list[tuple[int, int]] = []
         start = 0
         for offset, slot in sorted(trace.slots):
-            assert isinstance(slot.source, int)
             self.parts += (encoded[start:offset], b"")
-            order.append((slot.source, len(slot)))
+            order.append((cast(int, slot.source), len(slot)))
             start = offset + len(slot)
         self.parts.append(encoded[start:])
         self.order = None if order == list(enumerate(lengths)) else order

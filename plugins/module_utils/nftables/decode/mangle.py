@@ -60,8 +60,11 @@ def set_payload(expression: Any, decoder: Decoder) -> None:
     node = decoder.read(expression.sreg)
     low, length = _changed_bits(base, offset, bits, node)
     found = decoder.protocols.find(base, offset + bits - low - length, length) if length else None
-    if found is not None and _is_written_so(expression, offset + bits - low - length, *found):
-        assert isinstance(node, Masked)
+    if (
+        found is not None
+        and isinstance(node, Masked)
+        and _is_written_so(expression, offset + bits - low - length, *found)
+    ):
         decoder.protocols.use(base, *found)
         number = int.from_bytes(node.flip, "big") >> low
         decoder.act(mangle(field_value(*found).json, constants.flags(found[1].datatype, number)))
@@ -108,9 +111,8 @@ def _same_place(node: Node, base: int, offset: int, bits: int) -> bool:
 
 def _changed_bits(base: int, offset: int, bits: int, node: Node) -> tuple[int, int]:
     """(lowest bit, length) of the one run that a read-modify-write replaces; (0, 0) for anything else."""
-    if not _same_place(node, base, offset, bits):
+    if not isinstance(node, Masked) or not _same_place(node, base, offset, bits):
         return 0, 0
-    assert isinstance(node, Masked)
     replaced = int.from_bytes(node.keep, "big") ^ ((1 << bits) - 1)
     low, length = run_of_bits(replaced)
     return (0, 0) if int.from_bytes(node.flip, "big") & ~replaced else (low, length)
@@ -129,9 +131,10 @@ def _in_one(node: Node) -> Node:
 def _changed_tos(decoder: Decoder, expression: Any, node: Node) -> dict[str, int] | None:
     """The AND mask and XOR value of a change to the TOS or traffic class byte, as ``tos`` writes it."""
     node = _in_one(node)
-    if not _same_place(node, NETWORK, 0, 16) or expression.base != NETWORK or expression.offset:
+    if not isinstance(node, Masked) or not _same_place(node, NETWORK, 0, 16):
         return None
-    assert isinstance(node, Masked)
+    if expression.base != NETWORK or expression.offset:
+        return None
     keep, flip = int.from_bytes(node.keep, "big"), int.from_bytes(node.flip, "big")
     network = decoder.protocols.known.get(NETWORK)
     if network == "ip" and (expression.csum_type, expression.csum_offset) == (uapi.NFT_PAYLOAD_CSUM_INET, 10):

@@ -54,7 +54,8 @@ def name(decoder: Decoder, node: Node, target: Value | None = None) -> Value:
 
 def constant(target: Value, node: Node) -> Any:
     """A constant's JSON as a value for ``target``."""
-    assert isinstance(node, Constant)
+    if not isinstance(node, Constant):
+        raise TypeError("not a constant")
     if constants.is_text(target.datatype):
         return constants.text(node.data + b"\0")
     return constants.flags(target.datatype, target.number(node.data))

@@ -54,7 +54,8 @@ def inside(tunnel: Tunnel, selector: Selector) -> Selector:
     """The same of the packet inside."""
     if isinstance(selector, Payload):
         return InnerPayload(tunnel, selector)
-    assert isinstance(selector, Meta)
+    if not isinstance(selector, Meta):
+        raise TypeError("nothing of a packet inside a tunnel")
     return InnerMeta(tunnel, selector.key)
 
 

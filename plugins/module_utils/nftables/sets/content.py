@@ -101,7 +101,8 @@ class SetContent:
         if target == "verdict":
             self.data_type = VERDICT_TYPE
             return
-        assert isinstance(target, Selector)
+        if not isinstance(target, Selector):
+            raise TypeError("neither a selector nor a kind of map: %r" % target)
         self.data = target
         self.data_type = target.datatype.number
         self.data_length = target.units * 4 if isinstance(target, Concatenation) else target.width // 8

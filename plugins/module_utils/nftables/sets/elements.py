@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from ...errors import DocumentError
 from ...netlink.attributes import BE64, attribute
@@ -243,8 +243,7 @@ def _data(content: SetContent, value: Any) -> bytes:
         return attribute(uapi.NFTA_SET_ELEM_OBJREF, value.encode() + b"\0")
     if content.data_type == VERDICT_TYPE:
         return attribute(uapi.NFTA_SET_ELEM_DATA, DATA.pack(verdict_of(value)))
-    target = content.data
-    assert target is not None
+    target = cast(Selector, content.data)
     if isinstance(target, Concatenation):
         items = value.get("concat") if isinstance(value, dict) else None
         if not isinstance(items, list) or len(items) != len(target.parts):

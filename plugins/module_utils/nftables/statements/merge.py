@@ -9,6 +9,8 @@ less; doing the same keeps a rule's bytes equal to nft's.
 
 from __future__ import annotations
 
+from typing import cast
+
 from ..datatypes import TYPES
 from ..expressions.base import Slotted
 from ..selectors.payload import Payload
@@ -52,18 +54,16 @@ def _mergeable(step: Step) -> bool:
 
 
 def _merge_run(run: list[Step]) -> list[Step]:
-    candidates = [step for step in run if _mergeable(step)]
+    candidates = [cast(Relation, step) for step in run if _mergeable(step)]
     if len(candidates) < 2:
         return run
     candidates.sort(key=lambda step: (step.selector.base, step.selector.offset))  # type: ignore[attr-defined]
     last = candidates[0]
     for step in candidates[1:]:
-        if not _adjacent(last, step):  # type: ignore[arg-type]
+        if not _adjacent(last, step):
             last = step
             continue
-        assert isinstance(last, Relation) and isinstance(step, Relation)
-        first, second = last.selector, step.selector
-        assert isinstance(first, Payload) and isinstance(second, Payload)
+        first, second = cast(Payload, last.selector), cast(Payload, step.selector)
         joined = Payload(first.base, first.offset, first.bits + second.bits, TYPES["integer"])
         merged = Relation(joined, "==", Slotted.of(last.data, step.data))
         run[run.index(last)] = merged
@@ -73,8 +73,7 @@ def _merge_run(run: list[Step]) -> list[Step]:
 
 
 def _adjacent(left: Relation, right: Relation) -> bool:
-    first, second = left.selector, right.selector
-    assert isinstance(first, Payload) and isinstance(second, Payload)
+    first, second = cast(Payload, left.selector), cast(Payload, right.selector)
     if first.base != second.base or first.offset + first.bits != second.offset:
         return False
     total = first.bits + second.bits

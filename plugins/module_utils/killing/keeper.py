@@ -1,0 +1,66 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Removing the table of cut_table.py once nothing is blocked any more, without anybody waiting for it.
+
+A block ends by itself, in the kernel. What stays is a table that does nothing; to remove it is a matter of
+tidiness. A process of its own does that, which sleeps until the last block ends and goes. Should it be
+ended before, the next kill removes the table.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from ..errors import RempartError
+from ..netlink.socket import NetlinkSocket
+from .cut_table import CutTable
+
+_LATER = 0.5  # seconds after a block's end that the kernel may take to count it as ended
+_LONGEST = 25 * 3600  # seconds that a keeper lives at most: longer than any block
+
+
+def leave(kernel: NetlinkSocket) -> bool:
+    """Have a process remove the table when its time has come; False where there is nothing to wait for.
+
+    The process has neither terminal nor standard streams, and holds no file of this one but the socket.
+    """
+    if CutTable(kernel).remove_if_idle():
+        return False
+    try:
+        child = os.fork()
+    except OSError:  # no room for a process: the next kill tidies up
+        return False
+    if child:
+        os.waitpid(child, 0)
+        return True
+    try:
+        os.setsid()
+        if os.fork() == 0:
+            _alone(kernel.socket.fileno())
+            _wait(CutTable(kernel))
+    finally:
+        os._exit(0)
+
+
+def _alone(kept: int) -> None:
+    """Hold nothing that keeps others waiting or busy: streams, files, directories."""
+    os.chdir("/")
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
+    os.closerange(3, kept)
+    os.closerange(kept + 1, os.sysconf("SC_OPEN_MAX"))
+
+
+def _wait(table: CutTable) -> None:
+    end = time.monotonic() + _LONGEST
+    while time.monotonic() < end:
+        try:
+            held = table.held()
+            if not held and table.remove_if_idle():
+                return
+        except RempartError:
+            return
+        time.sleep(max(held.values(), default=0.0) + _LATER)

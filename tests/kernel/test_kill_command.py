@@ -1,0 +1,211 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""``rempart kill`` as a person runs it: shown, asked, killed, and told."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Iterator
+
+import pytest
+from rempart.killing.cut_table import CutTable
+from rempart.netlink.socket import NetlinkSocket
+
+from tests.kernel.test_command_errors import UNPRIVILEGED
+from tests.support.command import SCRIPT, environment, rempart, rempart_json
+from tests.support.flows import Tcp, Udp
+from tests.support.routed import CLIENT, SERVER, Routed, routed
+
+TRACKING = """
+table inet t {
+    chain forward { type filter hook forward priority 0; ct state established accept; }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def module_hosts() -> Iterator[Routed]:
+    with routed() as made:
+        yield made
+
+
+@pytest.fixture
+def hosts(module_hosts: Routed) -> Iterator[Routed]:
+    module_hosts.router.nft("flush ruleset\n" + TRACKING)
+    yield module_hosts
+    module_hosts.router.nft("flush ruleset")
+    module_hosts.router.run("conntrack", "-F")
+
+
+class Conversation:
+    """A terminal with the command on it: what it wrote, its exit code, and what is typed to it."""
+
+    def __init__(self, *arguments: object) -> None:
+        self._master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 200, 0, 0))
+        self._child = subprocess.Popen(
+            [str(SCRIPT), *map(str, arguments)],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env=environment(),
+            start_new_session=True,
+        )
+        os.close(slave)
+        self.text = ""
+
+    def until(self, words: str) -> None:
+        """Read until these words were written."""
+        end = time.monotonic() + 20
+        while words not in self.text:
+            assert time.monotonic() < end and self._read(), self.text
+
+    def answer(self, words: str) -> int:
+        """Type these words, and read to the end; the exit code."""
+        os.write(self._master, words.encode())
+        return self._finish()
+
+    def interrupt(self) -> int:
+        """What Ctrl-C sends, and the exit code."""
+        self._child.send_signal(signal.SIGINT)
+        return self._finish()
+
+    def _finish(self) -> int:
+        while self._read():
+            pass
+        code = self._child.wait(20)
+        os.close(self._master)
+        return code
+
+    def _read(self) -> bool:
+        ready, _, _ = select.select([self._master], [], [], 20)
+        part = b""
+        with contextlib.suppress(OSError):
+            part = os.read(self._master, 65536) if ready else b""
+        self.text += part.decode().replace("\r\n", "\n")
+        return bool(part)
+
+
+def test_it_shows_asks_kills_and_tells(hosts: Routed) -> None:
+    router = hosts.router.name
+    with (
+        Tcp(hosts.client, hosts.server, SERVER[4], 5000) as flow,
+        Tcp(hosts.client, hosts.server, SERVER[4], 5001) as beside,
+    ):
+        arguments = ("kill", "daddr=%s" % SERVER[4], "dport=5000", "--netns", router)
+        terminal = Conversation(*arguments)
+        terminal.until("[y/N]: ")
+        assert "src=%s dst=%s sport=%d" % (CLIENT[4], SERVER[4], flow.sport) in terminal.text
+        assert "Cut 1 connection (daddr %s, dport 5000)" % SERVER[4] in terminal.text
+        assert flow.exchange()
+        assert terminal.answer("n\n") == 1 and "nothing was killed" in terminal.text
+        assert flow.exchange()
+
+        terminal = Conversation(*arguments)
+        terminal.until("[y/N]: ")
+        # What comes while the question stands was not shown, and stays.
+        with Tcp(hosts.client, hosts.server, SERVER[4], 5000) as late:
+            assert terminal.answer("y\n") == 0
+            assert all(flow.ended()) and late.exchange() and beside.exchange()
+        told = terminal.text.partition("[y/N]: ")[2].splitlines()
+        first = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ \S+, namespace %s: cut daddr %s, dport 5000$"
+        assert any(re.match(first % (router, re.escape(SERVER[4])), one) for one in told)
+        assert "1 connection: 1 reset at both ends" in told
+        assert any(one.startswith("reset        tcp 6 ") and "sport=%d" % flow.sport in one for one in told)
+
+
+def test_ctrl_c_at_the_question_kills_nothing(hosts: Routed) -> None:
+    with Tcp(hosts.client, hosts.server, SERVER[4], 5000) as flow:
+        terminal = Conversation("kill", "dport=5000", "--netns", hosts.router.name)
+        terminal.until("[y/N]: ")
+        assert terminal.interrupt() == 130 and "nothing was changed" in terminal.text
+        assert flow.exchange()
+
+
+def test_without_a_terminal_only_with_yes(hosts: Routed) -> None:
+    router = hosts.router.name
+    with Tcp(hosts.client, hosts.server, SERVER[4], 5000) as flow:
+        done = rempart("kill", "dport=5000", "--netns", router)
+        assert done.returncode == 1 and "look with --dry-run, then say --yes" in done.stderr
+        assert flow.exchange()
+        done = rempart("kill", "dport=5000", "--netns", router, "--dry-run")
+        assert done.returncode == 0 and "1 connection would be killed" in done.stdout
+        assert flow.exchange()
+        code, told = rempart_json("kill", "dport=5000", "--netns", router, "--yes")
+        assert (code, told["count"], told["reset"], told["changed"]) == (0, 1, 1, True)
+        assert told["filter"] == "dport 5000" and told["killed"][0]["outcome"] == "reset"
+        assert told["errors"] == [] and all(flow.ended())
+        code, told = rempart_json("kill", "dport=5000", "--netns", router, "--yes")
+        assert (code, told["count"], told["changed"], told["killed"]) == (0, 0, False, [])
+        done = rempart("kill", "dport=5000", "--netns", router)
+        assert done.returncode == 0 and "nothing to kill" in done.stdout
+
+
+def test_blocks_forgetting_and_the_ceiling(hosts: Routed) -> None:
+    router = hosts.router.name
+    with (
+        Udp(hosts.client, hosts.server, SERVER[4], 5000, 5000) as flow,
+        Udp(hosts.client, hosts.server, SERVER[4], 5001, 5001) as other,
+    ):
+        done = rempart("kill", "protocol=udp", "--netns", router, "--max", 1, "--yes")
+        assert done.returncode == 1
+        assert "max_kills: more connections match than may be killed; none is; found 2" in done.stderr
+        assert flow.there() and other.there()
+        done = rempart("kill", "dport=5000", "dport=22", "--netns", router, "--how", "forget", "--yes")
+        assert "1 connection: 1 only deleted\n" in done.stdout
+        assert flow.there()
+        done = rempart("kill", "dport=5000", "--netns", router, "--block-for", "40s", "--yes")
+        assert re.search(r"1 connection: 1 blocked until \S+Z\n", done.stdout)
+        assert not flow.there(0.1) and other.there()
+        done = rempart("kill", "dport=5000", "--netns", router, "--yes")
+        assert "nothing to kill\n1 connection cut before, and still blocked\n" in done.stdout
+        done = rempart("kill", "--everything", "--netns", router, "--yes", "--block-for", "0")
+        assert "1 connection: 1 only deleted\n" in done.stdout and other.there()
+    with NetlinkSocket(router) as kernel:
+        table = CutTable(kernel)
+        table.release(table.held())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "rempart: nothing says which connections are to be killed"),
+        (("dport",), "rempart: no key and value; found 'dport'"),
+        (("protcol=tcp",), "protcol: unknown key; found 'tcp'"),
+        (("saddr=10.0.0.1", "family=ip6"), "saddr: an address of the other IP version"),
+        (("dport=22", "protocol=icmp"), "dport: protocol icmp has no ports"),
+        (("dport=22,!22",), "dport: what is asked for is negated as well"),
+        (("dport=22", "--everything"), "everything: everything is to be killed, and something else"),
+        (("dport=22", "--block-for", "soon"), "block_for: no time to block for; found 'soon'"),
+        (("dport=22", "--netns", "nonesuch-rempart"), "rempart: no such network namespace"),
+    ],
+)
+def test_mistakes_are_told_and_nothing_is_killed(
+    hosts: Routed, arguments: tuple[str, ...], message: str
+) -> None:
+    with Tcp(hosts.client, hosts.server, SERVER[4], 22) as flow:
+        where = () if "--netns" in arguments else ("--netns", hosts.router.name)
+        done = rempart("kill", *arguments, *where, "--yes")
+        assert done.returncode == 1 and message in done.stderr and done.stdout == ""
+        assert flow.exchange()
+
+
+def test_without_the_privilege() -> None:
+    done = subprocess.run(
+        [*UNPRIVILEGED, str(SCRIPT), "kill", "dport=22", "--yes"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "not allowed to speak to netfilter; run as root" in done.stderr
