@@ -142,7 +142,7 @@ def test_only_what_is_declared_is_set(netns: Namespace) -> None:
 def test_a_timeout_that_runs_down_is_the_one_wanted(netns: Namespace) -> None:
     inject(netns, [udp(timeout=95)])
     assert run(netns, **DNS, timeout=100).changed == ()
-    assert run(netns, **DNS, timeout=94).changed == ("timeout",)
+    assert run(netns, **DNS, timeout=50).changed == ("timeout",)
     assert run(netns, **DNS, timeout=3600).changed == ("timeout",)
     assert run(netns, **DNS, timeout=3900).changed == ()
 
@@ -241,6 +241,22 @@ def test_labels_are_put_back_where_the_rest_is_refused(netns: Namespace) -> None
         with pytest.raises(KernelError, match="timeout: the timeout of this connection has been fixed"):
             one.carry_out(kernel, planned)
     assert still(netns) == before
+
+
+def test_what_a_packet_did_meanwhile_is_not_undone(netns: Namespace) -> None:
+    netns.nft(LABELS)
+    inject(netns, [udp(labels=[1])])
+    with NetlinkSocket(netns.name) as kernel:
+        planned = one.plan(kernel, declared.load({**DNS, "status": "fixed_timeout", "labels": 2}))
+        run(netns, **DNS, status="assured")
+        before = still(netns)
+        with pytest.raises(KernelError, match="the connection has changed meanwhile; run this again"):
+            one.carry_out(kernel, planned)
+        assert still(netns) == before
+        run(netns, "absent", **DNS)
+        with pytest.raises(KernelError, match="the connection has ended meanwhile; run this again"):
+            one.carry_out(kernel, planned)
+    assert still(netns) == []
 
 
 def test_a_connection_that_took_the_place_of_the_one_planned_stays(netns: Namespace) -> None:

@@ -111,20 +111,14 @@ def plan(kernel: NetlinkSocket, declared: Declared, state: str = "present", crea
 
 def carry_out(kernel: NetlinkSocket, planned: Plan) -> None:
     """Do it. Raises KernelError where the kernel refuses; the connection is as it was before then."""
-    declared = planned.declared
-    family = tuples.FAMILIES[declared.family]
-    if planned.action == "remove":
-        assert planned.before is not None
-        which = attribute(uapi.CTA_ID, BE32.pack(planned.before["id"]))
-        try:
-            kernel.request(_DELETE, family, declared.key() + which)
-        except KernelError as error:
-            if error.code != errno.ENOENT:  # that is: it has ended by itself
-                raise
-    elif planned.action == "add":
-        _make(kernel, planned, family)
-    elif planned.action == "change":
-        _change(kernel, planned, family)
+    before, after = planned.before, planned.after
+    if before is None:
+        if after is not None:
+            _make(kernel, planned.declared, after)
+    elif after is None:
+        _delete(kernel, planned.declared, before)
+    elif planned.changed:
+        _change(kernel, planned.declared, before, planned.changed)
 
 
 def made(declared: Declared) -> dict[str, Any]:
@@ -166,29 +160,39 @@ def text(entry: Mapping[str, Any] | None) -> str:
     return shown
 
 
-def _make(kernel: NetlinkSocket, planned: Plan, family: int) -> None:
-    assert planned.after is not None
+def _delete(kernel: NetlinkSocket, declared: Declared, before: Mapping[str, Any]) -> None:
+    which = attribute(uapi.CTA_ID, BE32.pack(before["id"]))
     try:
-        kernel.request(entries.NEW, family, entries.encode(planned.after), NLM_F_CREATE | NLM_F_EXCL)
+        kernel.request(_DELETE, tuples.FAMILIES[declared.family], declared.key() + which)
     except KernelError as error:
-        raise _not_made(error, planned) from error
-    if "labels" not in planned.after:
+        if error.code != errno.ENOENT:  # that is: it has ended by itself
+            raise
+
+
+def _make(kernel: NetlinkSocket, declared: Declared, after: Mapping[str, Any]) -> None:
+    family = tuples.FAMILIES[declared.family]
+    try:
+        kernel.request(entries.NEW, family, entries.encode(after), NLM_F_CREATE | NLM_F_EXCL)
+    except KernelError as error:
+        raise _not_made(error, declared) from error
+    if "labels" not in after:
         return
     # Of a new connection's labels the kernel says nothing where it has no room for them.
-    found = find(kernel, planned.declared)
+    found = find(kernel, declared)
     if found is not None and "labels" not in found:
-        carry_out(kernel, Plan(planned.declared, "remove", found, None))
+        _delete(kernel, declared, found)
         raise _no_labels()
 
 
-def _change(kernel: NetlinkSocket, planned: Plan, family: int) -> None:
+def _change(
+    kernel: NetlinkSocket, declared: Declared, before: Mapping[str, Any], changed: tuple[str, ...]
+) -> None:
     """Labels by themselves and first: they are what the kernel would refuse after it did the rest."""
-    declared, before = planned.declared, planned.before
-    assert before is not None
+    family = tuples.FAMILIES[declared.family]
     key = declared.key()
-    rest = b"".join(_packed(declared, before, setting) for setting in planned.changed)
+    rest = b"".join(_packed(declared, before, setting) for setting in changed)
     try:
-        if "labels" in planned.changed:
+        if "labels" in changed:
             set_, clear = declared.labels
             kernel.request(entries.NEW, family, key + _packed_labels(set_, set_ | clear))
         if rest:
@@ -199,15 +203,18 @@ def _change(kernel: NetlinkSocket, planned: Plan, family: int) -> None:
             raise _no_labels() from error
         if code == errno.ENOENT:
             raise KernelError("the connection has ended meanwhile", code, cure="run this again") from error
-        if "labels" in planned.changed:
+        if "labels" in changed:
             was = sum(1 << bit for bit in before.get("labels", ()))
             touched = declared.labels[0] | declared.labels[1]
             kernel.request(entries.NEW, family, key + _packed_labels(was & touched, touched))
-        if isinstance(error, HostError) and "timeout" in planned.changed:
+        if isinstance(error, HostError) and "timeout" in changed:
             # EPERM, after the same socket was allowed to look the connection up
             raise KernelError(
                 "the timeout of this connection has been fixed meanwhile", errno.EPERM, 0, "timeout"
             ) from error
+        if code == errno.EBUSY:
+            # a packet has set a bit of the status, which by now would be cleared
+            raise KernelError("the connection has changed meanwhile", code, cure="run this again") from error
         raise
 
 
@@ -215,8 +222,7 @@ def _packed(declared: Declared, before: Mapping[str, Any], setting: str) -> byte
     """The attributes that set one setting; none for labels, which go by themselves."""
     if setting == "timeout":
         return attribute(uapi.CTA_TIMEOUT, BE32.pack(declared.timeout or 0))
-    if setting == "mark":
-        assert declared.mark is not None
+    if setting == "mark" and declared.mark is not None:
         mark = attribute(uapi.CTA_MARK, BE32.pack(declared.mark.low))
         if declared.mark.mask is None:
             return mark
@@ -231,12 +237,10 @@ def _packed(declared: Declared, before: Mapping[str, Any], setting: str) -> byte
 
 
 def _packed_labels(bits: int, mask: int) -> bytes:
-    packed = []
-    problems: list[Problem] = []
-    for kind, number in ((uapi.CTA_LABELS, bits), (uapi.CTA_LABELS_MASK, mask)):
-        packed.append(attribute(kind, labels.pack(_numbers(number), problems)))
-    assert not problems
-    return b"".join(packed)
+    return b"".join(
+        attribute(kind, labels.pack(_numbers(number), []))
+        for kind, number in ((uapi.CTA_LABELS, bits), (uapi.CTA_LABELS_MASK, mask))
+    )
 
 
 def _changed(declared: Declared, before: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -344,14 +348,14 @@ def _no_labels() -> HostError:
     )
 
 
-def _not_made(error: KernelError, planned: Plan) -> RempartError:
+def _not_made(error: KernelError, declared: Declared) -> RempartError:
     """What a refusal to make a connection means."""
-    if error.code == errno.EOPNOTSUPP and planned.declared.helper:
+    if error.code == errno.EOPNOTSUPP and declared.helper:
         return HostError(
             "this kernel has no such helper for this protocol",
             "helper",
-            planned.declared.helper,
-            cure="load its module, such as nf_conntrack_%s" % planned.declared.helper,
+            declared.helper,
+            cure="load its module, such as nf_conntrack_%s" % declared.helper,
         )
     if error.code == errno.EEXIST:
         return KernelError(
