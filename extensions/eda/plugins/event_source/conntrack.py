@@ -119,7 +119,7 @@ EXAMPLES = r"""
           msg: "{{ event.use }} per cent of the table are in use"
 """
 
-_ENGINE = "ansible_collections.rempart.netfilter.plugins.module_utils"
+_ENGINE = "rempart_netfilter_engine"  # a name of its own, for a package that is on no path
 _DIRECTORY = Path(__file__).resolve().parents[4] / "plugins" / "module_utils"
 
 _TOGETHER = 64  # events read before other tasks get their turn
@@ -173,10 +173,10 @@ async def _tell_saturation(queue: asyncio.Queue[Any], watch: Any) -> None:
 async def _readable(descriptor: int) -> None:
     """Wait until there is something to read. While the queue is waited for, nobody looks at it."""
     loop = asyncio.get_running_loop()
-    ready = loop.create_future()
-    loop.add_reader(descriptor, lambda: ready.done() or ready.set_result(None))
+    ready = asyncio.Event()
+    loop.add_reader(descriptor, ready.set)
     try:
-        await ready
+        await ready.wait()
     finally:
         loop.remove_reader(descriptor)
 
