@@ -23,6 +23,7 @@ table inet edge {
         type filter hook input priority filter
         ip saddr @blocked drop
         ip6 saddr @blocked6 drop
+        ct state established,related accept
     }
 }
 """

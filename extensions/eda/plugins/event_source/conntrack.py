@@ -81,6 +81,9 @@ options:
 requirements:
   - Linux with nf_conntrack and ctnetlink, the sysctl C(net.netfilter.nf_conntrack_events) not 0
   - root, or the capability CAP_NET_ADMIN
+notes:
+  - The kernel tracks connections as long as some rule looks at them, such as one with C(ct state), or
+    translates addresses. Without one there are no connections to tell of.
 seealso:
   - module: rempart.netfilter.conntrack_info
     description: The keys of O(filter), and what a connection looks like.
