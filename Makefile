@@ -90,10 +90,11 @@ $(BUILD)/programs: Makefile | $(BUILD)
 	@touch $@
 
 # The connection plugin's tests run an SSH server in a namespace: dropbear,
-# since installing its package starts no service on this machine.
+# since installing its package starts no service on this machine. The rules
+# engine of ansible-rulebook is a Java program.
 $(BUILD)/test-programs: Makefile | $(BUILD)
-	$(call debian,ssh dropbear /usr/lib/openssh/sftp-server sudo,\
-	  openssh-client dropbear-bin openssh-sftp-server sudo)
+	$(call debian,ssh dropbear /usr/lib/openssh/sftp-server sudo java,\
+	  openssh-client dropbear-bin openssh-sftp-server sudo openjdk-17-jre-headless)
 	@touch $@
 
 $(BUILD)/venv: | $(BUILD)

@@ -50,6 +50,9 @@ _NETLINK_NETFILTER = 12  # linux/netlink.h
 _SOL_NETLINK = 270  # linux/socket.h
 _NETLINK_ADD_MEMBERSHIP = 1  # linux/netlink.h
 _SO_RCVBUFFORCE = 33  # asm-generic/socket.h
+_SO_MEMINFO = 55  # asm-generic/socket.h
+_SK_MEMINFO_DROPS = 8  # linux/sock_diag.h: what found no room in the socket's buffer
+_MEMINFO = struct.Struct("=9I")  # SK_MEMINFO_VARS numbers
 _BUFFER = 8 * 1024 * 1024  # bytes, some ten thousand events of backlog
 _MOST = 64 * 1024  # bytes: one event is far less
 _HEADER = struct.Struct("=IHHI")
@@ -65,8 +68,8 @@ class Events:
     events not yet read, in bytes. The iteration ends after ``count`` events, after ``timeout``
     seconds (from the making on), or when :meth:`stop` is called; without any of these it doesn't end.
 
-    ``lost`` counts how often the kernel had to throw events away for want of room; how many
-    these were it does not tell. Raises HostError where it can't listen.
+    ``lost`` counts how often the kernel had to throw events away for want of room, and ``dropped``
+    is how many these were. Raises HostError where it can't listen.
     """
 
     __slots__ = (
@@ -123,6 +126,25 @@ class Events:
         """What select() waits on for an event."""
         return self.socket.fileno()
 
+    @property
+    def dropped(self) -> int:
+        """How many events found no room, of all that were sent here, wanted or not (since Linux 4.12)."""
+        found = self.socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
+        return int(_MEMINFO.unpack(found)[_SK_MEMINFO_DROPS])
+
+    def ready(self, most: int) -> list[tuple[str, bytes]]:
+        """What is there to be read now, of up to so many events: for who waits on :meth:`fileno` himself.
+
+        It does not wait, and knows no ``count`` and no ``timeout``. Events that are not wanted count
+        among the ``most``, so that a flood of them does not keep the caller from other work.
+        """
+        for _ in range(most):
+            if not self._receive():
+                break
+        found = list(self._pending)
+        self._pending.clear()
+        return found
+
     def __iter__(self) -> Iterator[tuple[str, bytes]]:
         poll = select.poll()
         poll.register(self.socket, select.POLLIN)
@@ -143,24 +165,25 @@ class Events:
                 return
             self._receive()
 
-    def _receive(self) -> None:
-        """Read what is there, as one datagram, and keep what is wanted of it."""
+    def _receive(self) -> bool:
+        """Read one datagram, and keep what is wanted of it; whether there was anything to read."""
         try:
             data, _ancillary, flags, sender = self.socket.recvmsg(_MOST, 0, socket.MSG_DONTWAIT)
         except BlockingIOError:
-            return
+            return False
         except OSError as error:
             if error.errno != errno.ENOBUFS:
                 raise KernelError("cannot receive events: %s" % error.strerror, error.errno or 0) from error
             self.lost += 1
-            return
+            return True
         if sender[0] != 0 or flags & socket.MSG_TRUNC:
-            return  # not from the kernel; or no event of any kernel
+            return True  # not from the kernel; or no event of any kernel
         for kind, message_flags, _sequence, start, stop in messages.split(data):
             name = _kind(kind, message_flags)
             body = data[start:stop]
             if name and self._wants(name, body):
                 self._pending.append((name, body))
+        return True
 
     def _wants(self, kind: str, body: bytes) -> bool:
         if kind in CONNECTIONS:
