@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The rempart authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The role ``conntrack`` on hosts that do not track: real traffic, and what the connection table holds then."""
+"""The role ``conntrack`` on hosts that do not track: real traffic, and what the table holds of it."""
 
 from __future__ import annotations
 
