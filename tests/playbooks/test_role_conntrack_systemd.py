@@ -67,6 +67,7 @@ def host(tmp_path: Path, netns: Namespace) -> Host:
 
 def test_the_timer_and_the_munin_node(host: Host) -> None:
     (host.files.root / (UNITS[1:] + "munin-node.service")).write_text("[Service]\nExecStart=/bin/true\n")
+    host.systemctl.started("munin-node.service")
     wanted = {
         "conntrack_prometheus_textfile": "/var/lib/prometheus/node-exporter/conntrack.prom",
         "conntrack_munin": True,

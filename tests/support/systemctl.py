@@ -78,6 +78,11 @@ class Systemctl:
         path.write_text("")
         return found
 
+    def started(self, name: str) -> None:
+        """Have a unit known and active."""
+        for kind in ("loaded", "active"):
+            (self._state / kind / name).touch()
+
     def known(self) -> set[str]:
         """The units it knows."""
         return self._names("loaded")
