@@ -151,6 +151,33 @@ def test_what_has_no_room_is_counted_to_the_last_event(netns: Namespace) -> None
     assert total == lost > 0 < told
 
 
+def test_it_rests_while_nobody_takes_what_it_tells(netns: Namespace) -> None:
+    """A socket that is full must not wake a loop that has nowhere to put what is in it."""
+    woken = 0
+
+    async def scenario(running: Running) -> int:
+        loop: Any = asyncio.get_running_loop()
+        add_reader = loop.add_reader
+
+        def counted(descriptor: int, callback: Callable[[], None]) -> None:
+            def called() -> None:
+                nonlocal woken
+                woken += 1
+                callback()
+
+            add_reader(descriptor, called)
+
+        loop.add_reader = counted
+        inject(netns, packed(500))
+        for _ in range(1000):
+            await asyncio.sleep(0)
+        told = [await running.next() for _ in range(500)]
+        return len(told)
+
+    assert run(scenario, netns) == 500
+    assert woken <= 500 // 64 + 2
+
+
 def test_with_room_nothing_is_lost(netns: Namespace) -> None:
     async def scenario(running: Running) -> set[str]:
         inject(netns, packed(2000))

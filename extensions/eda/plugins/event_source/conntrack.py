@@ -161,8 +161,6 @@ async def _tell_connections(queue: asyncio.Queue[Any], watch: Any) -> None:
                 told = dropped
             for kind, body in found:
                 await queue.put(watch.connection(kind, body))
-            # A queue that has room does not wait, and neither does a socket that is full.
-            await asyncio.sleep(0)
 
 
 async def _tell_saturation(queue: asyncio.Queue[Any], watch: Any) -> None:
@@ -174,7 +172,10 @@ async def _tell_saturation(queue: asyncio.Queue[Any], watch: Any) -> None:
 
 
 async def _readable(descriptor: int) -> None:
-    """Wait until there is something to read. While the queue is waited for, nobody looks at it."""
+    """Wait until there is something to read, for one round of the loop at least.
+
+    While the queue is waited for, nobody looks at the descriptor.
+    """
     loop = asyncio.get_running_loop()
     ready = asyncio.Event()
     loop.add_reader(descriptor, ready.set)
