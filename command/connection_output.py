@@ -16,6 +16,7 @@ from rempart.errors import RempartError, nearest
 from .session import Session, visible
 
 if TYPE_CHECKING:
+    from rempart.conntrack.raw_lines import Place
     from rich.table import Table
 
 Entry = dict[str, Any]
@@ -44,6 +45,11 @@ class Output:
             from rempart.conntrack import labels
 
             self.label_names = labels.names()
+
+    @property
+    def swift(self) -> bool:
+        """Whether it is lines that :func:`write_dump` can write, which takes no entries."""
+        return self.form == "line" and self.details <= {"extended", "id"}
 
     def line(self, entry: Entry, event: str = "", now: float | None = None) -> str:
         """A connection as conntrack(8) prints it."""
@@ -139,6 +145,18 @@ def write_connections(session: Session, output: Output, entries: Iterable[Entry]
             lines = (visible(output.line(entry, now=now)) for entry in counted)
         write_lines(session, lines)
     return counted.count
+
+
+def write_dump(session: Session, output: Output, pieces: Iterable[tuple[bytes, Iterable[Place]]]) -> None:
+    """The lines of scan.pieces, as :func:`write_connections` writes them; ``output`` has to be swift."""
+    from rempart.conntrack.raw_lines import Lines
+
+    lines = Lines("extended" in output.details, "id" in output.details, escape=visible)
+    for data, places in pieces:
+        written = lines.of(data, places)
+        if written:
+            written.append("")
+            session.write_raw("\n".join(written))
 
 
 def write_lines(session: Session, lines: Iterable[str]) -> None:

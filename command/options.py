@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 import click
-from click.shell_completion import CompletionItem
 
 from .session import Session
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 Function = Callable[..., Any]
 
@@ -86,6 +88,7 @@ def diff(default: bool) -> Callable[[Function], Function]:
 
 
 def _namespaces(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
     from rempart.netlink.namespace import DIRECTORY
 
     try:

@@ -25,6 +25,7 @@ def facts() -> list[tuple[str, str]]:
         ("Python of the command", _python(interpreter.packages_python())),
         ("Python of Ansible and the schema check", _python(sys.executable)),
         ("nft", _first_line("nft", "--version")),
+        ("conntrack", _first_line("conntrack", "--version")),
         ("iptables", _first_line("iptables", "--version")),
         ("ansible-core", metadata.version("ansible-core")),
         (

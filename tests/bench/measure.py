@@ -56,10 +56,13 @@ class Side:
 _SHORT = 3
 
 
-def alternate(repetitions: int, ours: Side, theirs: Side) -> tuple[Times, Times]:
-    """Run two short sides in turns, three times ``repetitions``; a first round more only warms up."""
+def alternate(repetitions: int, ours: Side, theirs: Side, long: bool = False) -> tuple[Times, Times]:
+    """Run two short sides in turns, three times ``repetitions``; a first round more only warms up.
+
+    With ``long``, of sides that take seconds, each is run only ``repetitions`` times.
+    """
     taken = Times(), Times()
-    for repetition in range(-1, repetitions * _SHORT):
+    for repetition in range(-1, repetitions * (1 if long else _SHORT)):
         for side, times in zip((ours, theirs), taken):
             wall, cpu = _timed(side)
             if repetition >= 0:

@@ -38,9 +38,9 @@ def cells(result: Result) -> tuple[str, ...]:
     theirs = result.theirs
     return (
         result.benchmark.work,
-        duration(result.ours.median),
+        result.benchmark.amount(result.ours.median),
         result.benchmark.against,
-        duration(theirs.median) if theirs is not None else "",
+        result.benchmark.amount(theirs.median) if theirs is not None else "",
         result.figure,
         result.benchmark.target.aim(),
         result.verdict,
@@ -65,7 +65,10 @@ def markdown(
     lines += ["", "## Every run", "", RUNS, ""]
     lines += _table(
         ("work", "rempart", "processor", "the other", "processor"),
-        [(result.benchmark.work, *_runs(result.ours), *_runs(result.theirs)) for result in results],
+        [
+            (result.benchmark.work, *_runs(result, result.ours), *_runs(result, result.theirs))
+            for result in results
+        ],
     )
     lines += ["", "## Machine", ""]
     lines += _table(("", ""), machine)
@@ -84,12 +87,13 @@ def terminal(results: Sequence[Result]) -> Table:
     return table
 
 
-def _runs(times: Times | None) -> tuple[str, str]:
+def _runs(result: Result, times: Times | None) -> tuple[str, str]:
     if times is None:
         return "", ""
     shortest, longest = times.spread
     cpu = times.median_cpu
-    return "%s to %s" % (duration(shortest), duration(longest)), "" if cpu is None else duration(cpu)
+    amount = result.benchmark.amount
+    return "%s to %s" % (amount(shortest), amount(longest)), "" if cpu is None else duration(cpu)
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

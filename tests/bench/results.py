@@ -21,9 +21,7 @@ class Target:
 
     def figure(self, ours: Times, theirs: Times | None) -> str:
         """What was found, in the bound's terms."""
-        return (
-            "%s times faster" % number(speedup(ours, theirs)) if theirs is not None else duration(ours.median)
-        )
+        return compared(ours, theirs) if theirs is not None else duration(ours.median)
 
 
 class Faster(Target):
@@ -84,6 +82,25 @@ class Under(Target):
         return found if theirs is None else "%s, %s" % (found, compared(ours, theirs))
 
 
+class Below(Target):
+    """Less memory than so many bytes; the medians are bytes."""
+
+    def __init__(self, limit: float) -> None:
+        self.limit = limit
+
+    def met(self, ours: Times, theirs: Times | None) -> bool:
+        """Whether the median meets it."""
+        return ours.median < self.limit
+
+    def aim(self) -> str:
+        """The bound in words."""
+        return "under %s" % size(self.limit)
+
+    def figure(self, ours: Times, theirs: Times | None) -> str:
+        """What was found, in the bound's terms."""
+        return size(ours.median)
+
+
 def speedup(ours: Times, theirs: Times | None) -> float:
     """The other side's median by ours."""
     if theirs is None:
@@ -109,6 +126,10 @@ class Benchmark:
     against = ""
     target: Target = Target()
     notes = ""
+
+    def amount(self, value: float) -> str:
+        """What is measured, with its unit: seconds where a subclass does not say otherwise."""
+        return duration(value)
 
     def measure(self, repetitions: int) -> Result:
         """Run both sides so often and return what was found; raises where the work was not done."""
@@ -164,3 +185,8 @@ def duration(seconds: float) -> str:
     if seconds < 99.5:
         return "%.3g s" % seconds
     return "{:,.0f} s".format(seconds)
+
+
+def size(bytes: float) -> str:
+    """Memory in megabytes, of a million bytes each."""
+    return "%.3g MB" % (bytes / 1e6)

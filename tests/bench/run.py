@@ -20,11 +20,21 @@ sys.path[0] = str(ROOT)
 
 from rich.console import Console  # noqa: E402
 
-from tests.bench import command, engine, firewalls, machine, playbooks, report, schema, sets  # noqa: E402
+from tests.bench import (  # noqa: E402
+    command,
+    connections,
+    engine,
+    firewalls,
+    machine,
+    playbooks,
+    report,
+    schema,
+    sets,
+)
 from tests.bench.results import Benchmark, Result  # noqa: E402
 from tests.support.namespaces import sweep  # noqa: E402
 
-FAMILIES = (playbooks, schema, engine, command, sets)
+FAMILIES = (playbooks, schema, engine, command, sets, connections)
 PAGE = ROOT / "docs/benchmarks.md"
 REPETITIONS = 5
 QUICK = 2
@@ -65,6 +75,7 @@ def main() -> int:
             "The engine is measured inside a process that runs already, under the Python of the hosts.",
             command.INSTALLED,
             playbooks.CONDITIONS,
+            connections.CONDITIONS % connections.number_of_buckets(),
             "The machine's load average at the start was %s." % load,
         ]
         PAGE.parent.mkdir(exist_ok=True)

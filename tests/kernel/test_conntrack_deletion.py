@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rempart.conntrack import deletion, kernel_filters, scan, uapi
+from rempart.conntrack.echo import Echoes
 from rempart.conntrack.filters import Filter
 from rempart.conntrack.matching import Matcher
 from rempart.errors import DocumentError, KernelError
@@ -305,8 +306,8 @@ def test_zoned_gre_sctp_and_icmp_connections_are_deleted(kernel: NetlinkSocket) 
 
 def test_a_refusal_says_how_far_it_came(kernel: NetlinkSocket, monkeypatch: pytest.MonkeyPatch) -> None:
     inject(kernel, (Addresses().entry(number) for number in range(3)))
-    echo = deletion._echo
-    monkeypatch.setattr(deletion, "_echo", lambda body: echo(bytes((99,)) + body[1:]))
+    of = Echoes.of
+    monkeypatch.setattr(Echoes, "of", lambda self, body: of(self, bytes((99,)) + body[1:]))
     with pytest.raises(KernelError, match="0 of 3 are deleted"):
         deletion.delete(kernel, Filter({"saddr": "10.0.0.0/24"}))
     assert len(left(kernel)) == 3

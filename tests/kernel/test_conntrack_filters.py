@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
-from rempart.conntrack import kernel_filters, probing, scan, uapi
+from rempart.conntrack import kernel_filters, probing, scan, trials, uapi
 from rempart.conntrack.filters import Filter
 from rempart.conntrack.matching import Matcher
 from rempart.errors import HostError, KernelError
@@ -243,21 +244,29 @@ def test_a_trial_sees_through_a_filter_that_is_not_looked_at() -> None:
         assert trial.deletes(frozenset({"mark", "mark_mask", "family"}), 10, 6)
 
 
-def test_without_a_namespace_to_try_in_nothing_is_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+def forget(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
+    """Know nothing of the kernel but what a file in the directory says."""
+    monkeypatch.setattr(trials, "PATH", str(directory / "filters.json"))
+    monkeypatch.setattr(trials, "_known", None)
+    monkeypatch.setattr(trials, "_doubtful", {})
+
+
+def test_without_a_namespace_to_try_in_nothing_is_trusted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     def refused() -> None:
         raise HostError("cannot make a network namespace")
 
     monkeypatch.setattr(probing, "private_socket", refused)
-    monkeypatch.setattr(kernel_filters, "_deletes", {})
-    monkeypatch.setattr(kernel_filters, "_lists", {})
+    forget(monkeypatch, tmp_path)
     assert kernel_filters.of_deletion(Filter({"mark": 1})) is None
     assert kernel_filters.of_dump(Filter({"saddr": "2001:db8::1"})).values == {}
 
 
-def test_an_old_kernel_is_asked_for_less(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_kernel_is_asked_for_less(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Below the version that promises a part, only what a trial has shown is asked."""
     monkeypatch.setattr(kernel_filters, "_version", lambda: (4, 19))
-    monkeypatch.setattr(kernel_filters, "_lists", {})
+    forget(monkeypatch, tmp_path)
     monkeypatch.setattr(probing.Trial, "lists", lambda *_: False)
     part = kernel_filters.of_dump(Filter({"saddr": "10.0.0.1", "mark": 1, "status": "assured", "zone": 1}))
     assert set(part.values) == {"mark", "mark_mask"}

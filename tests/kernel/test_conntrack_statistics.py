@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 from rempart.conntrack import statistics, uapi
 from rempart.netlink.socket import NetlinkSocket
 
-from tests.support import connections
+from tests.support import connections, conntrack_sizes
 from tests.support.namespaces import Namespace
 from tests.support.packets import tcp
 from tests.support.routed import CLIENT, SERVER, routed
@@ -24,16 +23,10 @@ MAX = Path("/proc/sys/net/netfilter/nf_conntrack_max")
 
 
 @pytest.fixture
-def most(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The machine's limit, and again after the test; no other test changes it meanwhile."""
-    lock = tmp_path_factory.getbasetemp().parent / "conntrack-sizes"
-    with lock.open("w") as opened:
-        fcntl.flock(opened, fcntl.LOCK_EX)
-        before = int(MAX.read_text())
-        try:
-            yield before
-        finally:
-            MAX.write_text(str(before))
+def most() -> Iterator[int]:
+    """The machine's limit, and again after the test; no other process changes it meanwhile."""
+    with conntrack_sizes.kept() as before:
+        yield before["nf_conntrack_max"]
 
 
 def told(netns: Namespace, *what: str) -> list[dict[str, int]]:

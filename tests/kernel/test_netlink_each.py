@@ -9,7 +9,8 @@ import errno
 import threading
 from collections.abc import Callable
 
-from rempart.conntrack import deletion, uapi
+from rempart.conntrack import uapi
+from rempart.conntrack.echo import Echoes
 from rempart.netlink import messages, namespace
 from rempart.netlink.socket import NetlinkSocket
 
@@ -24,7 +25,7 @@ def test_messages_that_stand_for_themselves_are_sent_together(make_netns: Callab
     with NetlinkSocket(make_netns().name) as kernel:
         inject(kernel, (Addresses().entry(number) for number in range(400)))
         bodies = kernel.dump(CONNTRACK_GET, 0)
-        batch = [deletion._echo(body) for body in bodies]
+        batch = list(map(Echoes().of, bodies))
         assert kernel.each([]) == []
         assert kernel.each(batch[:300]) == []
         refused = kernel.each(batch[250:350])
@@ -41,7 +42,7 @@ def test_messages_sent_together_end_a_dump_that_was_left(make_netns: Callable[[]
         piece = next(kernel.pieces(CONNTRACK_GET, 0))
         assert piece is not None
         _kind, _flags, _sequence, start, stop = next(messages.split(piece))
-        assert kernel.each([deletion._echo(piece[start:stop])]) == []
+        assert kernel.each([Echoes().of(piece[start:stop])]) == []
         assert len(kernel.dump(CONNTRACK_GET, 0)) == 599
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import subprocess
 from collections.abc import Iterator
@@ -18,10 +17,9 @@ from rempart.tunables.persist import MODULES, SYSCTL
 from rempart.tunables.plan import Plan, plan
 from rempart.tunables.settings import load
 
+from tests.support import conntrack_sizes
 from tests.support.command import SCRIPT, environment
-
-DIRECTORY = Path("/proc/sys/net/netfilter")
-GLOBAL = ("nf_conntrack_buckets", "nf_conntrack_max", "nf_conntrack_expect_max")
+from tests.support.conntrack_sizes import sizes as numbers
 
 #: the machine's own files for boot are out of reach, and gone at the end
 OWN_FILES = (
@@ -34,23 +32,12 @@ OWN_FILES = (
 )
 
 
-def numbers() -> dict[str, int]:
-    return {key: int((DIRECTORY / key).read_text()) for key in GLOBAL}
-
-
 @pytest.fixture
-def present(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]]:
-    """The sizes that there are, and are again after the test; no other test changes them meanwhile."""
-    lock = tmp_path_factory.getbasetemp().parent / "conntrack-sizes"
-    with lock.open("w") as opened:
-        fcntl.flock(opened, fcntl.LOCK_EX)
-        before = numbers()
-        try:
-            yield before
-        finally:
-            for key in GLOBAL:
-                (DIRECTORY / key).write_text(str(before[key]))
-            assert numbers() == before
+def present() -> Iterator[dict[str, int]]:
+    """The sizes that there are, and are again after the test; no other process changes them meanwhile."""
+    with conntrack_sizes.kept() as before:
+        yield before
+    assert numbers() == before
 
 
 def run(**section: Any) -> Plan:

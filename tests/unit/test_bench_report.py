@@ -12,7 +12,18 @@ from rich.console import Console
 
 from tests.bench import measure, report
 from tests.bench.measure import Side, Times
-from tests.bench.results import Benchmark, Faster, Longer, Result, Target, Under, duration, number
+from tests.bench.results import (
+    Below,
+    Benchmark,
+    Faster,
+    Longer,
+    Result,
+    Target,
+    Under,
+    duration,
+    number,
+    size,
+)
 
 
 class Row(Benchmark):
@@ -51,6 +62,7 @@ def test_the_median_is_of_the_scaled_runs() -> None:
         (Under(0.2), [0.1], [1.0], 1, "0.1 s, 10 times faster", "yes"),
         (Under(0.2), [0.2], [1.0], 1, "0.2 s, 5 times faster", "no"),
         (Target(), [1.0], [3.0], 1, "3 times faster", ""),
+        (Target(), [3.0], [1.0], 1, "3 times slower", ""),
     ],
 )
 def test_ratios_are_of_medians(
@@ -84,6 +96,23 @@ def test_the_page_has_a_row_for_each_result_the_notes_and_the_machine() -> None:
     assert "| one \\| two | 0.1 s to 0.1 s | 0.5 s | 0.3 s to 0.3 s |  |" in lines
     assert "| kernel | Linux 6.12 |" in lines
     assert "A paragraph." in lines
+
+
+def test_memory_is_told_in_megabytes() -> None:
+    class Peak(Row):
+        def amount(self, value: float) -> str:
+            return size(value)
+
+    results = [Peak(Below(limit)).result(Times([2e7, 3e7, 1e7]), None) for limit in (64e6, 2e7)]
+    assert [result.verdict for result in results] == ["yes", "no"]
+    lines = report.markdown(results, [], 5, []).splitlines()
+    assert "| one \\| two | 20 MB | `nft` |  | 20 MB | under 64 MB | yes |" in lines
+    assert "| one \\| two | 10 MB to 30 MB |  |  |  |" in lines
+
+
+def test_long_sides_run_as_often_as_was_asked() -> None:
+    nothing = Side(lambda _: None)
+    assert [len(times.wall) for times in measure.alternate(5, nothing, nothing, long=True)] == [5, 5]
 
 
 def test_the_terminal_shows_the_same_rows() -> None:

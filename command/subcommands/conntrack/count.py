@@ -5,10 +5,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from ... import connection_filter, options
 from ...session import EXIT_DONE, Session
+
+if TYPE_CHECKING:
+    from rempart.conntrack.filters import Filter
+    from rempart.netlink.socket import NetlinkSocket
 
 
 @click.command("count", short_help="Count connections.")
@@ -19,14 +25,24 @@ from ...session import EXIT_DONE, Session
 def command(session: Session, filters: tuple[str, ...], netns: str | None) -> int:
     """Count the connections that the filters mean. Without any, the kernel tells the number at once."""
     session.empty = {"count": None}
-    wanted = connection_filter.filter_of(filters)
-    from rempart.conntrack import scan
+    wanted = connection_filter.filter_of(filters) if filters else None
     from rempart.netlink.socket import NetlinkSocket
 
     with NetlinkSocket(netns) as kernel:
-        count = scan.count(kernel, wanted)
+        count = _count(kernel, wanted)
     if session.as_json:
         session.write_json({"count": count, "errors": []})
     else:
         session.write("%d\n" % count)
     return EXIT_DONE
+
+
+def _count(kernel: NetlinkSocket, wanted: Filter | None) -> int:
+    """What looks at connections is imported only where they are looked at."""
+    if wanted is None:
+        from rempart.conntrack import table
+
+        return table.count(kernel)
+    from rempart.conntrack import scan
+
+    return scan.count(kernel, wanted)

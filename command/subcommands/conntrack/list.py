@@ -33,8 +33,15 @@ def command(
     session.empty = {"connections": [], "count": 0}
     output = connection_output.output_of(words, "table" if on_terminal(sys.stdout) else "line")
     wanted = connection_filter.filter_of(filters)
-    from rempart.conntrack.listing import listed
     from rempart.netlink.socket import NetlinkSocket
+
+    if output.swift and not session.as_json and not zero:
+        from rempart.conntrack import scan
+
+        with NetlinkSocket(netns) as kernel:
+            connection_output.write_dump(session, output, scan.pieces(kernel, wanted))
+        return EXIT_DONE
+    from rempart.conntrack.listing import listed
 
     with NetlinkSocket(netns) as kernel:
         entries = listed(kernel, wanted, zero)

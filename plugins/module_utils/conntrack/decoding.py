@@ -115,12 +115,19 @@ class Decoder:
             self._finish(made)
         return made
 
-    def _learn(self, body: bytes, number: int) -> _Layout:
+    def arranged(self, body: bytes) -> tuple[Tree, bytearray]:
+        """The tree that a body's layout makes, and a mask of the bytes by which the layout is known.
+
+        Raises ValueError as :meth:`decode`.
+        """
         if len(body) < ATTRIBUTES:
             raise ValueError("a message body of %d bytes" % len(body))
         mask = bytearray(len(body))
         mask[0] = 0xFF
-        tree = self._arrange(_parse(body, ATTRIBUTES, len(body), self._fields, mask), body[0])
+        return self._arrange(_parse(body, ATTRIBUTES, len(body), self._fields, mask), body[0]), mask
+
+    def _learn(self, body: bytes, number: int) -> _Layout:
+        tree, mask = self.arranged(body)
         layout = _Layout(tree, len(body), int.from_bytes(mask, "little"), number)
         if self._count < _MOST:
             self._count += 1

@@ -16,19 +16,14 @@ from __future__ import annotations
 
 import errno
 import itertools
-import struct
 from collections.abc import Iterable
 
 from ..errors import DocumentError, KernelError
-from ..netlink import messages
-from ..netlink.attributes import TYPE_MASK
 from ..netlink.socket import NetlinkSocket, reason
-from . import kernel_filters, scan, uapi
+from . import kernel_filters, scan
+from .echo import DELETE, Echoes
 from .filters import Filter
 
-_DELETE = uapi.NFNL_SUBSYS_CTNETLINK << 8 | uapi.IPCTNL_MSG_CT_DELETE
-_HEADER = struct.Struct("=HH")
-_ECHOED = (uapi.CTA_TUPLE_ORIG, uapi.CTA_ZONE, uapi.CTA_ID)
 _FEW = 1000  # connections that are deleted one by one in any case
 # The kernel walks its table twice in the time that one connection in so many goes one by one.
 _SHARE = 8
@@ -100,7 +95,7 @@ def delete(
     if check or not matched:
         return result
     if everything and limit is None:
-        kernel.request(_DELETE, 0)
+        kernel.request(DELETE, 0)
         result.deleted = matched
     elif matched <= len(prepared):
         _one_by_one(kernel, prepared, result)
@@ -109,7 +104,7 @@ def delete(
     else:
         with kernel.another() as second:
             meant = itertools.islice(scan.matching(kernel, filter), limit)
-            _one_by_one(second, map(_echo, meant), result)
+            _one_by_one(second, map(Echoes().of, meant), result)
     return result
 
 
@@ -118,7 +113,7 @@ def delete_bodies(kernel: NetlinkSocket, bodies: Iterable[bytes]) -> Deleted:
 
     Raises HostError without the privilege, KernelError where the kernel refuses.
     """
-    prepared = [_echo(body) for body in bodies]
+    prepared = list(map(Echoes().of, bodies))
     result = Deleted(len(prepared))
     _one_by_one(kernel, prepared, result)
     return result
@@ -129,6 +124,7 @@ def _count(kernel: NetlinkSocket, filter: Filter, keep: int, prepare: int) -> tu
     if filter.empty and not keep and not prepare:
         return Deleted(scan.count(kernel)), []
     prepared: list[bytes] = []
+    message_for = Echoes().of
     result = Deleted()
     for data, places in scan.pieces(kernel, filter):
         for start, stop in places:
@@ -136,7 +132,7 @@ def _count(kernel: NetlinkSocket, filter: Filter, keep: int, prepare: int) -> tu
             if result.matched <= keep:
                 result.bodies.append(data[start:stop])
             if result.matched <= prepare:
-                prepared.append(_echo(data[start:stop]))
+                prepared.append(message_for(data[start:stop]))
     return result, prepared
 
 
@@ -145,7 +141,7 @@ def _in_one(kernel: NetlinkSocket, filter: Filter) -> bool:
     part = kernel_filters.of_deletion(filter)
     if part is None:
         return False
-    kernel.request(_DELETE, part.family, part.attributes)
+    kernel.request(DELETE, part.family, part.attributes)
     return True
 
 
@@ -166,23 +162,3 @@ def _one_by_one(kernel: NetlinkSocket, prepared: Iterable[bytes], result: Delete
                 )
         result.already_gone += len(refusals)
         result.deleted += len(batch) - len(refusals)
-
-
-def _echo(body: bytes) -> bytes:
-    """The message that deletes the connection of a dumped body and no other.
-
-    Its tuple finds it, in its zone; its id tells it from one that has taken its place. The id
-    comes last of these three in a dump.
-    """
-    parts = []
-    position = messages.ATTRIBUTES
-    while position + _HEADER.size <= len(body):
-        length, kind = _HEADER.unpack_from(body, position)
-        stop = (position + length + 3) & ~3
-        kind &= TYPE_MASK
-        if kind in _ECHOED:
-            parts.append(body[position:stop])
-            if kind == uapi.CTA_ID:
-                break
-        position = stop
-    return messages.message(_DELETE, messages.NLM_F_REQUEST, body[0], b"".join(parts))

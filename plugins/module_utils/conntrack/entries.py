@@ -210,6 +210,15 @@ def decode(body: bytes) -> dict[str, Any]:
     return _decoder.decode(body)
 
 
+def arranged(body: bytes) -> tuple[Tree, bytearray]:
+    """The entry with a :class:`.decoding.Slot` for each value that the body's layout leaves open.
+
+    ``unreplied``, ``assured`` and ``nat`` follow from values and are None. With it goes a mask of the
+    bytes that make up the layout. Raises ValueError as :func:`decode`.
+    """
+    return _decoder.arranged(body)
+
+
 def translations(entry: Mapping[str, Any]) -> list[str]:
     """``snat`` and ``dnat``, as far as an entry's two tuples show them.
 

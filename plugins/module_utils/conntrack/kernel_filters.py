@@ -35,6 +35,7 @@ from . import probing
 from .conditions import Item
 from .fields import V4
 from .filters import Filter
+from .trials import Trials
 
 _TUPLE = (
     "saddr",
@@ -52,9 +53,6 @@ _SAMPLE_PROTOCOL = int(socket.IPPROTO_TCP)
 
 _SINCE_TUPLE = (5, 8)
 _SINCE = {"mark": (3, 6), "status": (5, 15), "zone": (6, 8)}
-
-_lists: dict[tuple[frozenset[str], int, int], bool] = {}
-_deletes: dict[tuple[frozenset[str], int, int], bool] = {}
 
 
 class Part:
@@ -74,7 +72,7 @@ def of_dump(filter: Filter) -> Part:
     values, whole = _askable(filter)
     kept: dict[str, int] = {}
     protocol = values.get("protocol", _SAMPLE_PROTOCOL)
-    with _Trials() as trials:
+    with Trials() as trials:
         for name in values:
             if name.endswith("_mask"):
                 continue
@@ -106,7 +104,7 @@ def of_deletion(filter: Filter) -> Part | None:
     asked = frozenset(values) | (frozenset({"family"}) if filter.family else frozenset())
     if not whole or not asked:
         return None
-    with _Trials() as trials:
+    with Trials() as trials:
         protocol = values.get("protocol", _SAMPLE_PROTOCOL)
         if not trials.deletes(asked, filter.family, protocol):
             return None
@@ -160,36 +158,3 @@ def _status(wanted: list[Item], unwanted: list[Item]) -> tuple[int, int] | None:
         mask |= bit
         value |= bit & ~item.low
     return (value, mask) if mask else None
-
-
-class _Trials:
-    """Trials of this process, each done once; a namespace is made only where one is still to do."""
-
-    def __init__(self) -> None:
-        self._trial: probing.Trial | None = None
-
-    def __enter__(self) -> _Trials:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._trial is not None:
-            self._trial.__exit__()
-
-    def lists(self, asked: frozenset[str], family: int, protocol: int) -> bool:
-        """As :meth:`probing.Trial.lists`."""
-        key = (asked, family, protocol)
-        if key not in _lists:
-            _lists[key] = self._namespace().lists(asked, family, protocol)
-        return _lists[key]
-
-    def deletes(self, asked: frozenset[str], family: int, protocol: int) -> bool:
-        """As :meth:`probing.Trial.deletes`."""
-        key = (asked, family, protocol)
-        if key not in _deletes:
-            _deletes[key] = self._namespace().deletes(asked, family, protocol)
-        return _deletes[key]
-
-    def _namespace(self) -> probing.Trial:
-        if self._trial is None:
-            self._trial = probing.Trial()
-        return self._trial

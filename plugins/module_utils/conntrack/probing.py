@@ -116,12 +116,14 @@ class Trial:
     """A namespace of its own to try filters in. ``with Trial() as trial: ...``
 
     ``available`` is False where none can be made, which takes CAP_SYS_ADMIN: then nothing is
-    known of the kernel.
+    known of the kernel. ``certain`` is whether every answer so far came of what the kernel does,
+    and would be the same at any other time: not of memory, say, that it did not have.
     """
 
-    __slots__ = ("_kernel",)
+    __slots__ = ("_kernel", "certain")
 
     def __init__(self) -> None:
+        self.certain = True
         self._kernel: NetlinkSocket | None = None
         with contextlib.suppress(HostError):
             self._kernel = private_socket()
@@ -159,6 +161,7 @@ class Trial:
     ) -> bool:
         kernel = self._kernel
         if kernel is None:
+            self.certain = False
             return False
         sample = _sample(family or int(socket.AF_INET), protocol)
         attributes = asking(family, {name: sample[name] for name in sample if name in asked})
@@ -174,7 +177,8 @@ class Trial:
             return taken(kernel, family, attributes, [sample]) == [True] and not any(
                 taken(kernel, family, attributes, [one])[0] for one in others
             )
-        except KernelError:
+        except KernelError as error:
+            self.certain = self.certain and error.code in (errno.EINVAL, errno.EOPNOTSUPP)
             with contextlib.suppress(KernelError):
                 kernel.request(DELETE, 0)
             return False

@@ -14,15 +14,10 @@ import time
 from collections.abc import Iterator
 
 from ..errors import KernelError
-from ..netlink.attributes import table
-from ..netlink.messages import ATTRIBUTES
 from ..netlink.socket import NetlinkSocket
-from . import kernel_filters, uapi
+from . import kernel_filters, table
 from .filters import Filter
 from .matching import Matcher
-
-_GET = uapi.NFNL_SUBSYS_CTNETLINK << 8 | uapi.IPCTNL_MSG_CT_GET
-_STATS = uapi.NFNL_SUBSYS_CTNETLINK << 8 | uapi.IPCTNL_MSG_CT_GET_STATS
 
 
 def matching(kernel: NetlinkSocket, filter: Filter) -> Iterator[bytes]:
@@ -52,24 +47,20 @@ def pieces(kernel: NetlinkSocket, filter: Filter) -> Iterator[tuple[bytes, Itera
 
 def _dump(kernel: NetlinkSocket, part: kernel_filters.Part) -> Iterator[bytes | None]:
     """The table as the kernel narrows it; the whole where it was built without what it was asked for."""
-    received = kernel.pieces(_GET, part.family, part.attributes)
+    received = kernel.pieces(table.GET, part.family, part.attributes)
     try:
         first = next(received)
     except KernelError as error:
         if not part.values or error.code not in (errno.EINVAL, errno.EOPNOTSUPP):
             raise
-        received = kernel.pieces(_GET, part.family)
+        received = kernel.pieces(table.GET, part.family)
         first = next(received)
     yield first
     yield from received
 
 
 def count(kernel: NetlinkSocket, filter: Filter | None = None) -> int:
-    """How many connections a filter means. Without a filter the kernel is asked for the number alone.
-
-    That number includes connections that have run out and are not yet cleared away.
-    """
+    """How many connections a filter means; without one it is :func:`.table.count`."""
     if filter is None or filter.empty:
-        (body,) = kernel.request(_STATS, 0)
-        return int.from_bytes(table(body, ATTRIBUTES)[uapi.CTA_STATS_GLOBAL_ENTRIES], "big")
+        return table.count(kernel)
     return sum(1 for _data, places in pieces(kernel, filter) for _place in places)

@@ -12,6 +12,7 @@ direction's alone (linux/netfilter/nfnetlink_conntrack.h, enum ctattr_tuple).
 
 from __future__ import annotations
 
+import functools
 import socket
 import struct
 from collections.abc import Mapping
@@ -43,6 +44,7 @@ _SWAPPED = {"saddr": "daddr", "sport": "dport", "srckey": "dstkey"}
 _SWAPPED.update({second: first for first, second in _SWAPPED.items()})
 
 
+@functools.lru_cache(4096)
 def _ip6(packed: bytes) -> str:
     return socket.inet_ntop(socket.AF_INET6, packed)
 

@@ -15,14 +15,14 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from collections.abc import Iterable
 from typing import Any
 
+from ..host import private_files
 from ..netlink import namespace
 from ..netlink.socket import NetlinkSocket
 
-DIRECTORY = "/run/rempart"
+DIRECTORY = private_files.DIRECTORY
 
 _FORMAT = 1
 _MOST_ENTRIES = 64  # documents remembered for one namespace, the latest ones
@@ -112,7 +112,7 @@ def _entries(key: str | None, directory: str) -> list[Memory]:
     if key is None:
         return []
     try:
-        content = json.loads(_read(_path(key, directory), directory))
+        content = json.loads(private_files.read(_path(key, directory), _MOST_BYTES))
         if content["format"] != _FORMAT or content["key"] != key:
             return []
         return [_entry(one) for one in content["documents"]]
@@ -138,22 +138,6 @@ def _entry(found: Any) -> Memory:
     return Memory(number, digest, engine, hosts, tables)
 
 
-def _read(path: str, directory: str) -> bytes:
-    """The file's bytes; OSError unless file and directory are this user's own alone."""
-    if not _private(os.lstat(directory), stat.S_ISDIR):
-        raise PermissionError("%s is not private" % directory)
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not _private(status, stat.S_ISREG) or status.st_size > _MOST_BYTES:
-            raise PermissionError("%s is not private" % path)
-        return file.read()
-
-
-def _private(status: os.stat_result, kind: Any) -> bool:
-    return bool(kind(status.st_mode)) and status.st_uid == os.geteuid() and not status.st_mode & 0o077
-
-
 def _write(key: str, entries: list[Memory], directory: str) -> bool:
     content = {
         "format": _FORMAT,
@@ -161,26 +145,12 @@ def _write(key: str, entries: list[Memory], directory: str) -> bool:
         "documents": [{name: getattr(one, name) for name in Memory.__slots__} for one in entries],
     }
     path = _path(key, directory)
-    partial = "%s.%d" % (path, os.getpid())
     try:
-        try:
-            os.mkdir(directory, 0o700)
-        except FileExistsError:
-            if not _private(os.lstat(directory), stat.S_ISDIR):
-                return False
-            if not os.path.lexists(path):
-                _make_room(directory)
-        descriptor = os.open(
-            partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
-        )
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(content, file, ensure_ascii=True)
-        os.replace(partial, path)
+        private_files.prepare(directory)
+        if not os.path.lexists(path):
+            _make_room(directory)
+        private_files.write(path, json.dumps(content, ensure_ascii=True).encode("ascii"))
     except (OSError, ValueError, TypeError):
-        try:
-            os.unlink(partial)
-        except OSError:
-            return False
         return False
     return True
 
