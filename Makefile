@@ -49,6 +49,7 @@ lint: $(BUILD)/python $(BUILD)/typing/rempart
 	@MYPYPATH=$(BUILD)/typing $(BIN)/mypy command
 	@MYPYPATH=$(BUILD)/typing $(BIN)/mypy --package tests.support
 	@$(BIN)/mypy plugins/connection
+	@$(BIN)/mypy extensions
 
 lock: $(BUILD)/venv
 	@rm -rf $(BUILD)/lock
