@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
 
-from rempart.conntrack import deletion, kernel_filters, scan, table
+from rempart.conntrack import deletion, kernel_filters, requests, scan, table
 from rempart.conntrack.filters import Filter
 from rempart.netlink.socket import NetlinkSocket
 
@@ -332,7 +332,7 @@ class Delete(TableEngine):
 def receive(kernel: NetlinkSocket, filter: Filter) -> None:
     """Receive what the kernel sends where it is asked as the filter's scan asks it."""
     part = kernel_filters.of_dump(filter)
-    for data in kernel.pieces(table.GET, part.family, part.attributes):
+    for data in kernel.pieces(requests.GET, part.family, part.attributes):
         require(data is not None, "a piece of the dump was lost")
 
 

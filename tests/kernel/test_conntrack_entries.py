@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from rempart.conntrack import entries, names, table, tuples, uapi
+from rempart.conntrack import entries, names, requests, table, tuples, uapi
 from rempart.errors import HostError, KernelError
 from rempart.netlink.attributes import attribute
 from rempart.netlink.socket import NetlinkSocket
@@ -66,7 +66,7 @@ def test_the_kernel_holds_what_was_said(
     number = tuples.FAMILIES[entry["family"]]
     wanted = tuples.encode(uapi.CTA_TUPLE_ORIG, entry["original"], number, entry["protonum"], [])
     wanted += attribute(uapi.CTA_ZONE, entry["zone"].to_bytes(2, "big"))
-    (body,) = kernel.request(table.GET, number, wanted)
+    (body,) = kernel.request(requests.GET, number, wanted)
     found = entries.decode(body)
     # What the kernel adds by itself.
     for key in ("id", "use", "synproxy", "unreplied", "assured", "nat"):
@@ -201,7 +201,7 @@ def test_what_the_kernel_refuses(netns: Namespace, entry: dict[str, Any], code: 
 def test_a_lost_piece_is_no_table(netns: Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
     connections.inject(netns, connections.packed(1000))
     with NetlinkSocket(netns.name) as kernel:
-        whole = list(kernel.pieces(table.GET, socket.AF_UNSPEC))
+        whole = list(kernel.pieces(requests.GET, socket.AF_UNSPEC))
         monkeypatch.setattr(NetlinkSocket, "pieces", lambda *_: iter([whole[0], None, *whole[1:]]))
         with pytest.raises(KernelError, match="lost") as caught:
             list(table.read(kernel))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rempart.conntrack import echo, uapi
+from rempart.conntrack import echo, requests, uapi
 from rempart.conntrack.echo import Echoes
 from rempart.netlink import messages
 from rempart.netlink.attributes import NESTED, attribute, table
@@ -27,7 +27,7 @@ def expected(body: bytes) -> bytes:
         for kind in KEPT
         if kind in found
     ]
-    return messages.message(echo.DELETE, messages.NLM_F_REQUEST, body[0], b"".join(parts))
+    return messages.message(requests.DELETE, messages.NLM_F_REQUEST, body[0], b"".join(parts))
 
 
 @settings(max_examples=400, deadline=None)

@@ -21,8 +21,9 @@ from collections.abc import Iterable
 from ..errors import DocumentError, KernelError
 from ..netlink.socket import NetlinkSocket, reason
 from . import kernel_filters, scan
-from .echo import DELETE, Echoes
+from .echo import Echoes
 from .filters import Filter
+from .requests import DELETE
 
 _FEW = 1000  # connections that are deleted one by one in any case
 # The kernel walks its table twice in the time that one connection in so many goes one by one.

@@ -16,8 +16,7 @@ from typing import NamedTuple
 from ..netlink import messages
 from ..netlink.attributes import TYPE_MASK
 from . import uapi
-
-DELETE = uapi.NFNL_SUBSYS_CTNETLINK << 8 | uapi.IPCTNL_MSG_CT_DELETE
+from .requests import DELETE
 
 _HEADER = struct.Struct("=HH")
 _ECHOED = (uapi.CTA_TUPLE_ORIG, uapi.CTA_ZONE, uapi.CTA_ID)

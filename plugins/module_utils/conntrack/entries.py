@@ -43,6 +43,7 @@ from ..netlink.messages import message as netlink_message
 from . import labels, tuples, uapi
 from .decoding import Decoder, Field, Fields, Nest, Tree, text
 from .names import DCCP_STATES, PROTOCOLS, SCTP_STATES, STATES, STATUS, TCP_STATES, words_of
+from .requests import NEW
 
 TCP_FLAGS = {
     "window_scale": uapi.IP_CT_TCP_FLAG_WINDOW_SCALE,
@@ -57,7 +58,6 @@ TCP_FLAGS = {
 DCCP_ROLES = ("client", "server")
 """By number: enum ct_dccp_roles, in the kernel up to Linux 6.17."""
 
-NEW = uapi.NFNL_SUBSYS_CTNETLINK << 8 | uapi.IPCTNL_MSG_CT_NEW
 """The type of a message that is, or makes, a connection."""
 
 _TCP, _SCTP = 6, 132

@@ -38,9 +38,7 @@ from . import entries, tuples, uapi
 from . import table as connections
 from .decoding import Decoder, Field, Fields, Nest, Tree, text
 from .names import words_of
-
-GET = uapi.NFNL_SUBSYS_CTNETLINK_EXP << 8 | uapi.IPCTNL_MSG_EXP_GET
-DELETE = uapi.NFNL_SUBSYS_CTNETLINK_EXP << 8 | uapi.IPCTNL_MSG_EXP_DELETE
+from .requests import DELETE_EXPECTED, GET_EXPECTED
 
 FLAGS = {
     "permanent": uapi.NF_CT_EXPECT_PERMANENT,
@@ -109,14 +107,7 @@ def read(kernel: NetlinkSocket) -> Iterator[bytes]:
     The table may change while it is read, as table.read says of connections. Raises KernelError
     ENOBUFS where a piece was lost.
     """
-    for data in kernel.pieces(GET, socket.AF_UNSPEC):
-        if data is None:
-            raise KernelError(
-                "a part of the expectations was lost on its way", errno.ENOBUFS, cure="read them again"
-            )
-        for message, _flags, _sequence, start, stop in messages.split(data):
-            if message >= 0x10:  # NLMSG_MIN_TYPE: not the NLMSG_DONE at the end
-                yield data[start:stop]
+    return connections.bodies(kernel, GET_EXPECTED, "expectations")
 
 
 def delete(kernel: NetlinkSocket, body: bytes) -> bool:
@@ -146,12 +137,12 @@ def delete_of(kernel: NetlinkSocket, helper: str) -> None:
     if not helper:
         raise ValueError("no name of a helper")  # without one the kernel would delete them all
     name = helper.encode("utf-8", "surrogateescape") + b"\0"
-    kernel.request(DELETE, socket.AF_UNSPEC, attribute(uapi.CTA_EXPECT_HELP_NAME, name))
+    kernel.request(DELETE_EXPECTED, socket.AF_UNSPEC, attribute(uapi.CTA_EXPECT_HELP_NAME, name))
 
 
 def delete_all(kernel: NetlinkSocket) -> None:
     """Empty the table of expectations, IPv4 and IPv6. Raises as :func:`delete`."""
-    kernel.request(DELETE, socket.AF_UNSPEC)
+    kernel.request(DELETE_EXPECTED, socket.AF_UNSPEC)
 
 
 def _delete(kernel: NetlinkSocket, body: bytes, zone: int) -> bool:
@@ -163,7 +154,7 @@ def _delete(kernel: NetlinkSocket, body: bytes, zone: int) -> bool:
     if uapi.CTA_EXPECT_ID in found:
         parts.append(attribute(uapi.CTA_EXPECT_ID, found[uapi.CTA_EXPECT_ID]))
     try:
-        kernel.request(DELETE, body[0], b"".join(parts))
+        kernel.request(DELETE_EXPECTED, body[0], b"".join(parts))
     except KernelError as error:
         if error.code == errno.ENOENT:
             return False

@@ -10,14 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import KernelError
-from ..netlink.attributes import NESTED, attribute, table
-from ..netlink.messages import ATTRIBUTES
 from ..netlink.socket import NetlinkSocket
-from . import entries, scan, uapi
-from . import table as connections
+from . import entries, requests, scan, table
 from .filters import Filter
-
-_FOUND_BY = (uapi.CTA_TUPLE_ORIG, uapi.CTA_ZONE)
 
 
 def listed(kernel: NetlinkSocket, filter: Filter, zero: bool = False) -> Iterator[dict[str, Any]]:
@@ -30,7 +25,7 @@ def listed(kernel: NetlinkSocket, filter: Filter, zero: bool = False) -> Iterato
     if not zero:
         return map(entries.decode, scan.matching(kernel, filter))
     if filter.empty:
-        return map(entries.decode, connections.read(kernel, zero=True))
+        return map(entries.decode, table.read(kernel, zero=True))
     return _zeroed(kernel, filter)
 
 
@@ -38,14 +33,8 @@ def _zeroed(kernel: NetlinkSocket, filter: Filter) -> Iterator[dict[str, Any]]:
     """One by one: a dump that zeroes would zero what only this side can tell apart as well."""
     with kernel.another() as second:
         for body in scan.matching(kernel, filter):
-            found = table(body, ATTRIBUTES)
-            asked = b"".join(
-                attribute(kind | (NESTED if kind == uapi.CTA_TUPLE_ORIG else 0), found[kind])
-                for kind in _FOUND_BY
-                if kind in found
-            )
             try:
-                answers = second.request(connections.GET_AND_ZERO, body[0], asked)
+                answers = second.request(requests.GET_AND_ZERO, body[0], table.found_by(body))
             except KernelError as error:
                 if error.code == errno.ENOENT:
                     continue  # it has ended meanwhile

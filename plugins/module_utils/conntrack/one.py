@@ -26,13 +26,12 @@ from . import entries, labels, tuples, uapi
 from . import line as lines
 from .declared import STATUS_SET, Declared
 from .names import PROTOCOLS, STATUS
-from .table import GET
+from .requests import DELETE, GET, NEW
 
 TIMEOUT = 60
 """Seconds that a connection that is made has, unless something else is declared: time for a first
 packet, which gives it what its protocol's state has."""
 
-_DELETE = uapi.NFNL_SUBSYS_CTNETLINK << 8 | uapi.IPCTNL_MSG_CT_DELETE
 _TCP = PROTOCOLS["tcp"]
 _SLACK = 10  # seconds, the least that a remaining time may have run down
 
@@ -163,7 +162,7 @@ def text(entry: Mapping[str, Any] | None) -> str:
 def _delete(kernel: NetlinkSocket, declared: Declared, before: Mapping[str, Any]) -> None:
     which = attribute(uapi.CTA_ID, BE32.pack(before["id"]))
     try:
-        kernel.request(_DELETE, tuples.FAMILIES[declared.family], declared.key() + which)
+        kernel.request(DELETE, tuples.FAMILIES[declared.family], declared.key() + which)
     except KernelError as error:
         if error.code != errno.ENOENT:  # that is: it has ended by itself
             raise
@@ -172,7 +171,7 @@ def _delete(kernel: NetlinkSocket, declared: Declared, before: Mapping[str, Any]
 def _make(kernel: NetlinkSocket, declared: Declared, after: Mapping[str, Any]) -> None:
     family = tuples.FAMILIES[declared.family]
     try:
-        kernel.request(entries.NEW, family, entries.encode(after), NLM_F_CREATE | NLM_F_EXCL)
+        kernel.request(NEW, family, entries.encode(after), NLM_F_CREATE | NLM_F_EXCL)
     except KernelError as error:
         raise _not_made(error, declared) from error
     if "labels" not in after:
@@ -194,9 +193,9 @@ def _change(
     try:
         if "labels" in changed:
             set_, clear = declared.labels
-            kernel.request(entries.NEW, family, key + _packed_labels(set_, set_ | clear))
+            kernel.request(NEW, family, key + _packed_labels(set_, set_ | clear))
         if rest:
-            kernel.request(entries.NEW, family, key + rest)
+            kernel.request(NEW, family, key + rest)
     except RempartError as error:
         code = error.code if isinstance(error, KernelError) else 0
         if code == errno.ENOSPC:
@@ -206,7 +205,7 @@ def _change(
         if "labels" in changed:
             was = sum(1 << bit for bit in before.get("labels", ()))
             touched = declared.labels[0] | declared.labels[1]
-            kernel.request(entries.NEW, family, key + _packed_labels(was & touched, touched))
+            kernel.request(NEW, family, key + _packed_labels(was & touched, touched))
         if isinstance(error, HostError) and "timeout" in changed:
             # EPERM, after the same socket was allowed to look the connection up
             raise KernelError(

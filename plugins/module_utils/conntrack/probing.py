@@ -25,10 +25,7 @@ from ..netlink.attributes import attribute, nested, table
 from ..netlink.private import private_socket
 from ..netlink.socket import NetlinkSocket
 from . import uapi
-
-GET = uapi.NFNL_SUBSYS_CTNETLINK << 8 | uapi.IPCTNL_MSG_CT_GET
-DELETE = uapi.NFNL_SUBSYS_CTNETLINK << 8 | uapi.IPCTNL_MSG_CT_DELETE
-_NEW = uapi.NFNL_SUBSYS_CTNETLINK << 8 | uapi.IPCTNL_MSG_CT_NEW
+from .requests import DELETE, GET, NEW
 
 WHOLE_MARK = 0xFFFFFFFF
 
@@ -222,7 +219,7 @@ def _made(kernel: NetlinkSocket, values: Values) -> bytes:
         attribute(uapi.CTA_MARK, _BE32.pack(values["mark"])),
     ]
     flags = messages.NLM_F_CREATE | messages.NLM_F_EXCL
-    kernel.request(_NEW, values["family"], b"".join(attributes), flags)
+    kernel.request(NEW, values["family"], b"".join(attributes), flags)
     (body,) = kernel.request(GET, values["family"], _address(values))
     return _identity(body)
 

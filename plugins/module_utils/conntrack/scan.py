@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 from ..errors import KernelError
 from ..netlink.socket import NetlinkSocket
-from . import kernel_filters, table
+from . import kernel_filters, requests, table
 from .filters import Filter
 from .matching import Matcher
 
@@ -47,13 +47,13 @@ def pieces(kernel: NetlinkSocket, filter: Filter) -> Iterator[tuple[bytes, Itera
 
 def _dump(kernel: NetlinkSocket, part: kernel_filters.Part) -> Iterator[bytes | None]:
     """The table as the kernel narrows it; the whole where it was built without what it was asked for."""
-    received = kernel.pieces(table.GET, part.family, part.attributes)
+    received = kernel.pieces(requests.GET, part.family, part.attributes)
     try:
         first = next(received)
     except KernelError as error:
         if not part.values or error.code not in (errno.EINVAL, errno.EOPNOTSUPP):
             raise
-        received = kernel.pieces(table.GET, part.family)
+        received = kernel.pieces(requests.GET, part.family)
         first = next(received)
     yield first
     yield from received

@@ -29,7 +29,7 @@ from ..netlink.attributes import walk
 from ..netlink.messages import ATTRIBUTES
 from ..netlink.namespace import Entered
 from ..netlink.socket import NetlinkSocket
-from . import expectations, uapi
+from . import expectations, requests, uapi
 
 FILLING_FROM = 80
 FULL_FROM = 95
@@ -44,9 +44,6 @@ VERDICTS = ("ok", "filling", "full")
 """From the best to the worst."""
 
 _DIRECTORY = "/proc/sys/net/netfilter/"
-_GET_STATS = uapi.NFNL_SUBSYS_CTNETLINK << 8 | uapi.IPCTNL_MSG_CT_GET_STATS
-_GET_STATS_CPU = uapi.NFNL_SUBSYS_CTNETLINK << 8 | uapi.IPCTNL_MSG_CT_GET_STATS_CPU
-_GET_EXPECT_STATS_CPU = uapi.NFNL_SUBSYS_CTNETLINK_EXP << 8 | uapi.IPCTNL_MSG_EXP_GET_STATS_CPU
 
 COUNTERS = {
     "searched": uapi.CTA_STATS_SEARCHED,
@@ -85,19 +82,19 @@ def count(kernel: NetlinkSocket) -> dict[str, int]:
 
     An old kernel sends no ``max``. Raises KernelError, HostError without the privilege.
     """
-    (body,) = kernel.request(_GET_STATS, socket.AF_UNSPEC)
+    (body,) = kernel.request(requests.GET_STATS, socket.AF_UNSPEC)
     words = {uapi.CTA_STATS_GLOBAL_ENTRIES: "entries", uapi.CTA_STATS_GLOBAL_MAX_ENTRIES: "max"}
     return _counters(body, words)
 
 
 def per_cpu(kernel: NetlinkSocket) -> list[dict[str, int]]:
     """What each processor counted: ``cpu``, its number, and the counters of :data:`COUNTERS`."""
-    return _by_processor(kernel, _GET_STATS_CPU, _WORDS)
+    return _by_processor(kernel, requests.GET_STATS_CPU, _WORDS)
 
 
 def expect_per_cpu(kernel: NetlinkSocket) -> list[dict[str, int]]:
     """What each processor counted of expectations: ``cpu`` and :data:`EXPECT_COUNTERS`."""
-    return _by_processor(kernel, _GET_EXPECT_STATS_CPU, _EXPECT_WORDS)
+    return _by_processor(kernel, requests.GET_EXPECTED_STATS_CPU, _EXPECT_WORDS)
 
 
 def total(processors: list[dict[str, int]]) -> dict[str, int]:

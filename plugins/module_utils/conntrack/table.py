@@ -20,13 +20,10 @@ from collections.abc import Iterator
 
 from ..errors import KernelError
 from ..netlink import messages
-from ..netlink.attributes import walk
+from ..netlink.attributes import NESTED, attribute, walk
 from ..netlink.socket import NetlinkSocket
 from . import uapi
-
-GET = uapi.NFNL_SUBSYS_CTNETLINK << 8 | uapi.IPCTNL_MSG_CT_GET
-GET_STATS = uapi.NFNL_SUBSYS_CTNETLINK << 8 | uapi.IPCTNL_MSG_CT_GET_STATS
-GET_AND_ZERO = uapi.NFNL_SUBSYS_CTNETLINK << 8 | uapi.IPCTNL_MSG_CT_GET_CTRZERO
+from .requests import GET, GET_AND_ZERO, GET_STATS
 
 
 def read(kernel: NetlinkSocket, zero: bool = False, attributes: bytes = b"") -> Iterator[bytes]:
@@ -37,15 +34,31 @@ def read(kernel: NetlinkSocket, zero: bool = False, attributes: bytes = b"") -> 
     stops early has zeroed more than it has seen. ``attributes`` filter in the kernel. Only one
     piece of the table (32 KiB) is held at a time. Raises KernelError ENOBUFS where a piece was lost.
     """
-    kind = GET_AND_ZERO if zero else GET
+    return bodies(kernel, GET_AND_ZERO if zero else GET, "connections", attributes)
+
+
+def bodies(kernel: NetlinkSocket, kind: int, what: str, attributes: bytes = b"") -> Iterator[bytes]:
+    """The body of every message that answers such a request, one piece in memory at a time.
+
+    ``what`` is what they are of, in words. Raises KernelError ENOBUFS where a piece was lost.
+    """
     for data in kernel.pieces(kind, socket.AF_UNSPEC, attributes):
         if data is None:
             raise KernelError(
-                "a part of the connections was lost on its way", errno.ENOBUFS, cure="read them again"
+                "a part of the %s was lost on its way" % what, errno.ENOBUFS, cure="read them again"
             )
         for message, _flags, _sequence, start, stop in messages.split(data):
             if message >= 0x10:  # NLMSG_MIN_TYPE: not the NLMSG_DONE at the end
                 yield data[start:stop]
+
+
+def found_by(body: bytes) -> bytes:
+    """The attributes of a listed connection by which the kernel finds it: its tuple, and its zone if any."""
+    return b"".join(
+        attribute(kind | (NESTED if kind == uapi.CTA_TUPLE_ORIG else 0), payload)
+        for kind, payload in walk(body, messages.ATTRIBUTES)
+        if kind in (uapi.CTA_TUPLE_ORIG, uapi.CTA_ZONE)
+    )
 
 
 def count(kernel: NetlinkSocket) -> int:

@@ -26,9 +26,11 @@ from typing import Callable
 
 from ..conntrack import deletion, uapi
 from ..conntrack.names import TCP_STATES
+from ..conntrack.requests import NEW
+from ..conntrack.table import found_by
 from ..errors import KernelError
 from ..netlink import messages
-from ..netlink.attributes import TYPE_MASK, attribute, nested
+from ..netlink.attributes import attribute, nested
 from ..netlink.socket import NetlinkSocket, reason
 from .closing import LocalEnds
 from .cut_table import Answer, CutTable
@@ -59,8 +61,6 @@ _CLOSED = ("TIME_WAIT", "CLOSE")
 
 _SILENT, _HEARD, _OVER = range(3)
 
-_NEW = uapi.NFNL_SUBSYS_CTNETLINK << 8 | uapi.IPCTNL_MSG_CT_NEW
-_HEADER = struct.Struct("=HH")
 _WORD = struct.Struct(">I")
 _LIBERAL = uapi.IP_CT_TCP_FLAG_BE_LIBERAL
 # struct nf_ct_tcp_flags: which are set, and which are spoken of. Without the highest number acknowledged,
@@ -294,13 +294,5 @@ def _tcp_established() -> bytes:
 
 def _update(target: Target, *parts: bytes) -> bytes:
     """The message that changes an entry that is there; ENOENT where it is not."""
-    body = target.body
-    which = []
-    position = messages.ATTRIBUTES
-    while position + _HEADER.size <= len(body):
-        length, kind = _HEADER.unpack_from(body, position)
-        stop = (position + length + 3) & ~3
-        if kind & TYPE_MASK in (uapi.CTA_TUPLE_ORIG, uapi.CTA_ZONE):
-            which.append(body[position:stop])
-        position = stop
-    return messages.message(_NEW, messages.NLM_F_REQUEST, body[0], b"".join((*which, *parts)))
+    attributes = b"".join((found_by(target.body), *parts))
+    return messages.message(NEW, messages.NLM_F_REQUEST, target.body[0], attributes)

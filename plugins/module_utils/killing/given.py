@@ -11,12 +11,12 @@ from typing import Any
 
 from ..conntrack import tuples, uapi
 from ..conntrack.names import PROTOCOLS
+from ..conntrack.requests import GET
 from ..errors import DocumentError, KernelError, Problem, nearest
 from ..netlink.attributes import attribute, table
 from ..netlink.messages import ATTRIBUTES
 from ..netlink.socket import NetlinkSocket
 
-_GET = uapi.NFNL_SUBSYS_CTNETLINK << 8 | uapi.IPCTNL_MSG_CT_GET
 _SHAPE = "an entry as rempart.netfilter.conntrack_info returns it"
 _MOST_ID = 0xFFFFFFFF
 
@@ -65,7 +65,7 @@ def find(kernel: NetlinkSocket, given: Iterable[Given]) -> Iterator[bytes]:
     seen = set()
     for one in given:
         try:
-            bodies = kernel.request(_GET, one.family, one.attributes)
+            bodies = kernel.request(GET, one.family, one.attributes)
         except KernelError as error:
             if error.code == errno.ENOENT:
                 continue

@@ -11,8 +11,7 @@ from typing import Any
 from ..conntrack import entries, uapi
 from ..netlink.attributes import table
 from ..netlink.messages import ATTRIBUTES
-
-Ends = tuple[str, int, str, int]
+from .sockets import Ends
 
 
 class Target:

@@ -10,7 +10,7 @@ import errno
 import os
 import socket
 
-from ..conntrack import uapi
+from ..conntrack.requests import GET_STATS
 from ..errors import HostError, KernelError, RempartError
 from ..netlink.namespace import PRIVILEGE
 from ..netlink.socket import NetlinkSocket
@@ -30,7 +30,7 @@ def ensure() -> None:
         return
     # Whatever the answer: whether the keys are there now is what counts.
     with NetlinkSocket() as kernel, contextlib.suppress(KernelError):
-        kernel.request(uapi.NFNL_SUBSYS_CTNETLINK << 8 | uapi.IPCTNL_MSG_CT_GET_STATS, socket.AF_UNSPEC)
+        kernel.request(GET_STATS, socket.AF_UNSPEC)
     if not has(_FIRST):
         raise HostError(
             "this kernel tracks no connections",
