@@ -303,6 +303,11 @@ def span(seconds: int) -> str:
     return "%ds" % seconds
 
 
+def count_text(number: int) -> str:
+    """``1 connection``, ``20,711 connections``."""
+    return "1 connection" if number == 1 else "%s connections" % format(number, ",")
+
+
 def amount(number: float) -> str:
     """``987``, ``12.3K``, ``4.56M``: three digits and a power of a thousand."""
     for unit in ("", "K", "M", "G", "T"):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .. import connection_filter, options
+from ..connection_output import count_text
 from ..session import EXIT_DONE, EXIT_ERROR, Session, complain, visible
 
 if TYPE_CHECKING:
@@ -136,13 +137,13 @@ def _confirmed(found: Found, wanted: Wanted) -> bool:
 
     if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty()):
         raise DocumentError(
-            "%s would be killed, and there is no terminal to ask at" % _count(found.count),
+            "%s would be killed, and there is no terminal to ask at" % count_text(found.count),
             found=wanted.describe(),
             cure="look with --dry-run, then say --yes",
         )
     for text in _lines(found, _SHOWN):
         click.echo(visible(text), err=True)
-    question = "%s %s (%s)" % (wanted.how.capitalize(), _count(found.count), visible(wanted.describe()))
+    question = "%s %s (%s)" % (wanted.how.capitalize(), count_text(found.count), visible(wanted.describe()))
     return click.confirm(question, err=True)
 
 
@@ -165,7 +166,7 @@ def _summary(found: Found, killed: Killed | None, wanted: Wanted, netns: str | N
 
     lines = ["%s %s: %s %s" % (report.utc(time.time()), _host(netns), wanted.how, wanted.describe())]
     if killed is None:
-        lines.append("%s would be killed" % _count(found.count) if found.any else "nothing to kill")
+        lines.append("%s would be killed" % count_text(found.count) if found.any else "nothing to kill")
     else:
         parts = [
             "%s %s" % (format(number, ","), words)
@@ -179,20 +180,16 @@ def _summary(found: Found, killed: Killed | None, wanted: Wanted, netns: str | N
             )
             if number > 0
         ]
-        lines.append("%s: %s" % (_count(found.count), ", ".join(parts)))
+        lines.append("%s: %s" % (count_text(found.count), ", ".join(parts)))
     if found.already_cut:
-        lines.append("%s cut before, and still blocked" % _count(found.already_cut))
+        lines.append("%s cut before, and still blocked" % count_text(found.already_cut))
     if found.spared:
-        lines.append("%s spared, by which this is being done" % _count(found.spared))
+        lines.append("%s spared, by which this is being done" % count_text(found.spared))
     return lines + _lines(found, _LISTED, killed.outcomes if killed is not None else None)
 
 
 def _only_deleted(killed: Killed, wanted: Wanted) -> int:
     return killed.deleted if wanted.how == "forget" else killed.outcomes.count("deleted")
-
-
-def _count(number: int) -> str:
-    return "1 connection" if number == 1 else "%s connections" % format(number, ",")
 
 
 def _host(netns: str | None) -> str:

@@ -260,7 +260,7 @@ errors:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.ansible.connections import FILTER
+from ..module_utils.ansible.connections import FILTER, arguments_of
 from ..module_utils.ansible.failure import failing
 from ..module_utils.ansible.options import NETNS
 
@@ -288,7 +288,7 @@ def main() -> None:
         from ..module_utils.netlink.socket import NetlinkSocket
 
         wanted = Wanted(
-            {key: params[key] for key in FILTER if params[key] is not None},
+            arguments_of(params),
             params["connections"],
             params["everything"],
             params["how"],

@@ -53,5 +53,5 @@ def command(
         more = count - connection_output.MOST_ROWS
         if more > 0:
             complain("%s more; -o line lists them all" % format(more, ","))
-        session.write("%s\n" % ("1 connection" if count == 1 else "%s connections" % format(count, ",")))
+        session.write(connection_output.count_text(count) + "\n")
     return EXIT_DONE

@@ -14,6 +14,11 @@ FILTER: dict[str, Any] = {key: {"type": "raw"} for key in KEYS}
 """The filter's keys as Ansible's argument spec; what their values may be, the filter says."""
 
 
+def arguments_of(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The filter's keys among a module's options, those that were given."""
+    return {key: params[key] for key in KEYS if params.get(key) is not None}
+
+
 def filter_of(params: Mapping[str, Any]) -> Filter:
     """The filter that a module's options make. Raises DocumentError with everything wrong."""
-    return Filter({key: params[key] for key in KEYS if params.get(key) is not None})
+    return Filter(arguments_of(params))

@@ -8,10 +8,8 @@ Each file is one subject's own. A task changes the lines of the modules that it 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 
-from ..errors import HostError
 from . import files
 
 _HEAD = "# Kept by rempart.\n"
@@ -28,7 +26,7 @@ class BootFile:
     def __init__(self, path: str, root: str = "/") -> None:
         self.path = path
         self._real = root.rstrip("/") + path
-        self.before = _read(self._real)
+        self.before = files.read(self._real) or ""
         self.after = self.before
 
     @property
@@ -52,16 +50,8 @@ class BootFile:
 
     def write(self) -> None:
         """Put the text into the file; an empty one goes. Raises HostError."""
-        if not self.changed:
-            return
-        if not self.after:
-            files.remove(self._real)
-            return
-        try:
-            os.makedirs(os.path.dirname(self._real), mode=0o755, exist_ok=True)
-        except OSError as error:
-            raise HostError("cannot make the directory: %s" % error.strerror, self._real) from None
-        files.write(self._real, self.after, 0o644)
+        if self.changed:
+            files.put(self._real, self.after or None)
 
 
 def load_file(subject: str, root: str = "/") -> BootFile:
@@ -79,13 +69,3 @@ def options_line(module: str, parameters: Mapping[str, str]) -> str | None:
     if not parameters:
         return None
     return " ".join(["options", module, *("%s=%s" % one for one in sorted(parameters.items()))])
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read()
-    except FileNotFoundError:
-        return ""
-    except OSError as error:
-        raise HostError("cannot read the file: %s" % error.strerror, path) from None

@@ -50,6 +50,29 @@ def remove(path: str) -> bool:
     return True
 
 
+def read(path: str) -> str | None:
+    """A file's text, None where there is no file. Raises HostError."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as opened:
+            return opened.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise HostError("cannot read the file: %s" % error.strerror, path) from None
+
+
+def put(path: str, text: str | None, mode: int = 0o644) -> None:
+    """Have the file hold the text, and its directory be there; with None, have no file. Raises HostError."""
+    if text is None:
+        remove(path)
+        return
+    try:
+        os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+    except OSError as error:
+        raise HostError("cannot make the directory: %s" % error.strerror, path) from None
+    write(path, text, mode)
+
+
 def _sync(directory: str) -> None:
     """Have a name, or its going, outlast a power failure."""
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

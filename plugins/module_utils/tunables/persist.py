@@ -21,8 +21,6 @@ from .timeouts import TIMEOUTS
 SYSCTL = "etc/sysctl.d/70-rempart-conntrack.conf"
 MODULES = "etc/modules-load.d/rempart-conntrack.conf"
 
-_MODE = 0o644
-
 _SYSCTL_HEAD = """\
 # Written by rempart: settings of connection tracking, set at boot.
 # A run of rempart replaces the settings that it names.
@@ -60,11 +58,11 @@ class FileChange:
 
     def do(self) -> None:
         """Have the file as it shall be. Raises HostError."""
-        self._put(self.after)
+        files.put(self.path, self.after)
 
     def undo(self) -> None:
         """Have the file as it was. Raises HostError."""
-        self._put(self.before)
+        files.put(self.path, self.before)
 
     def probe(self) -> None:
         """Raise HostError where the file could not be put there; changes nothing."""
@@ -78,16 +76,6 @@ class FileChange:
                 cure="run as root, on a file system that is not read-only, or with persist: false",
             )
 
-    def _put(self, text: str | None) -> None:
-        if text is None:
-            files.remove(self.path)
-            return
-        try:
-            os.makedirs(os.path.dirname(self.path), 0o755, exist_ok=True)
-        except OSError as error:
-            raise HostError("cannot make the directory: %s" % error.strerror, self.path) from None
-        files.write(self.path, text, _MODE)
-
 
 def keep(values: Mapping[str, int], root: str = "/") -> list[FileChange]:
     """What changes in the files below ``root`` so that these keys are set at boot.
@@ -97,7 +85,7 @@ def keep(values: Mapping[str, int], root: str = "/") -> list[FileChange]:
     if not values:
         return []
     path = _path(root, SYSCTL)
-    before = _text(path)
+    before = files.read(path)
     kept = {**_parsed(before or ""), **{PREFIX + key: str(value) for key, value in values.items()}}
     found = [
         FileChange(path, before, _written(kept)),
@@ -118,7 +106,7 @@ def overridden(values: Mapping[str, int], root: str = "/") -> list[str]:
     said = []
     for path in _later(root):
         try:
-            text = _text(path) or ""
+            text = files.read(path) or ""
         except HostError:
             continue
         for key, value in _parsed(text).items():
@@ -179,7 +167,7 @@ def _later(root: str) -> list[str]:
 
 
 def _change(path: str, after: str | None) -> FileChange:
-    return FileChange(path, _text(path), after)
+    return FileChange(path, files.read(path), after)
 
 
 def _path(root: str, name: str) -> str:
@@ -192,14 +180,3 @@ def _path(root: str, name: str) -> str:
     if os.path.commonpath([top, directory]) != top:
         raise HostError("leads out of the root, to %s" % directory, path)
     return path
-
-
-def _text(path: str) -> str | None:
-    """A file's text, None where there is no file."""
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as opened:
-            return opened.read()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise HostError("cannot read the file: %s" % error.strerror, path) from None
