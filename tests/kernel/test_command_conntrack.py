@@ -135,6 +135,28 @@ def test_counters_are_read_and_zeroed_in_one_step(netns: Namespace) -> None:
     assert packets() == {40001: 0, 40002: 0}
 
 
+def test_counters_of_one_zone_alone_are_zeroed(netns: Namespace) -> None:
+    netns.sysctl("net.netfilter.nf_conntrack_acct", 1)
+    zone = "table inet z { chain %s { type filter hook %s priority raw; ct zone set 5; }; }"
+    with echo_server(netns, "127.0.0.1") as echo:
+
+        def exchange() -> None:
+            assert udp_send(netns, "127.0.0.1", echo.port, source=("127.0.0.1", 40001)) == b"rempart"
+
+        netns.nft(TRACKED)
+        exchange()
+        for hook in ("output", "prerouting"):
+            netns.nft(zone % (hook, hook))
+        exchange()
+
+    def packets(*words: str) -> dict[int, int]:
+        _, found = rempart_json("conntrack", "list", "--netns", netns.name, "protocol=udp", *words)
+        return {one.get("zone", 0): one["original"]["packets"] for one in found["connections"]}
+
+    assert packets("zone=5", "--zero") == {5: 1}
+    assert packets() == {0: 1, 5: 0}
+
+
 def test_stats(table: Namespace) -> None:
     done = rempart("conntrack", "stats", "--netns", table.name)
     assert re.match(
