@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
@@ -16,7 +17,12 @@ from tests.support.namespaces import Namespace, sweep
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Remove the namespaces that a killed run left."""
+    """Remove the namespaces that a killed run left, and have Ctrl-C end what tests start.
+
+    A shell lets what it runs in the background ignore that (POSIX, 2.11), and children inherit it.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if os.geteuid() == 0:
         sweep()
 
