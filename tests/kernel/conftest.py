@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
+
+from tests.support.routed import Routed, routed
 
 
 @pytest.fixture(autouse=True)
@@ -15,3 +18,10 @@ def root() -> None:
     """Skip without root; as root, what is missing makes the test fail."""
     if os.geteuid():
         pytest.skip("needs root for network namespaces")
+
+
+@pytest.fixture(scope="module")
+def hosts() -> Iterator[Routed]:
+    """Two hosts with a router between them, for all tests of a file."""
+    with routed() as made:
+        yield made

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from rempart.netlink.socket import NetlinkSocket
 from tests.support.modular_host import ModularHost
 from tests.support.namespaces import Namespace
 from tests.support.packets import tcp, udp
-from tests.support.routed import CLIENT, SERVER, Routed, routed
+from tests.support.routed import CLIENT, SERVER, Routed
 from tests.support.rulesets import apply, generation
 
 FAMILY = {4: "ipv4", 6: "ipv6"}
@@ -38,10 +37,9 @@ EVERY = [(helper, kernel) for helper in HELPERS.values() for kernel in helper.ke
 
 
 @pytest.fixture(scope="module")
-def hosts() -> Iterator[Routed]:
-    with routed() as made:
-        made.server.nft(SILENCE)
-        yield made
+def hosts(hosts: Routed) -> Routed:
+    hosts.server.nft(SILENCE)
+    return hosts
 
 
 @pytest.fixture(autouse=True)

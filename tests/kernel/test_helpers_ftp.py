@@ -16,29 +16,20 @@ from rempart.assignments.helpers import wanted
 
 from tests.support.ftp import FtpServer, ftp_server
 from tests.support.namespaces import Namespace
-from tests.support.routed import CLIENT, LAN, OUTSIDE, SERVER, Routed, routed
+from tests.support.routed import ANY, CLIENT, LAN, OUTSIDE, SERVER, Routed, forget
 from tests.support.rulesets import apply
 
 PAGE = b"what is to be had\r\n" * 5000
 OURS = b"what is brought\r\n" * 5000
-ANY = {4: "0.0.0.0", 6: "::"}
 
-VERSIONS = pytest.mark.parametrize("version", [4, 6])
 MODES = pytest.mark.parametrize("passive", [True, False], ids=["passive", "active"])
-
-
-@pytest.fixture(scope="module")
-def hosts() -> Iterator[Routed]:
-    with routed() as made:
-        yield made
 
 
 @pytest.fixture(autouse=True)
 def forgotten(hosts: Routed) -> None:
     """No connection is known, and no rule."""
     for one in (hosts.router, hosts.server):
-        one.nft("flush ruleset")
-        one.run("conntrack", "-F")
+        forget(one)
         one.run("conntrack", "-F", "expect")
 
 

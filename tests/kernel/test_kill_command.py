@@ -27,7 +27,7 @@ from rempart.netlink.socket import NetlinkSocket
 from tests.kernel.test_command_errors import UNPRIVILEGED
 from tests.support.command import SCRIPT, environment, rempart, rempart_json
 from tests.support.flows import Tcp, Udp
-from tests.support.routed import CLIENT, LAN, SERVER, Routed, routed
+from tests.support.routed import CLIENT, LAN, SERVER, Routed, forget
 
 TRACKING = """
 table inet t {
@@ -36,18 +36,11 @@ table inet t {
 """
 
 
-@pytest.fixture(scope="module")
-def module_hosts() -> Iterator[Routed]:
-    with routed() as made:
-        yield made
-
-
 @pytest.fixture
-def hosts(module_hosts: Routed) -> Iterator[Routed]:
-    module_hosts.router.nft("flush ruleset\n" + TRACKING)
-    yield module_hosts
-    module_hosts.router.nft("flush ruleset")
-    module_hosts.router.run("conntrack", "-F")
+def hosts(hosts: Routed) -> Iterator[Routed]:
+    hosts.router.nft("flush ruleset\n" + TRACKING)
+    yield hosts
+    forget(hosts.router)
 
 
 class Conversation:

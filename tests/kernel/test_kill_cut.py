@@ -26,7 +26,7 @@ from tests.kernel.test_conntrack_expectations import expect
 from tests.support.connections import inject, listed, tcp, udp
 from tests.support.flows import Echo, Pump, Tcp, Udp, passes
 from tests.support.namespaces import Namespace, veth
-from tests.support.routed import CLIENT, LAN, OUTSIDE, SERVER, Routed, routed
+from tests.support.routed import CLIENT, LAN, OUTSIDE, SERVER, Routed, forget
 
 TRACKING = """
 table inet t {
@@ -58,18 +58,11 @@ table inet z {
 """
 
 
-@pytest.fixture(scope="module")
-def module_hosts() -> Iterator[Routed]:
-    with routed() as made:
-        yield made
-
-
 @pytest.fixture
-def hosts(module_hosts: Routed) -> Iterator[Routed]:
-    module_hosts.router.nft("flush ruleset\n" + TRACKING)
-    yield module_hosts
-    module_hosts.router.nft("flush ruleset")
-    module_hosts.router.run("conntrack", "-F")
+def hosts(hosts: Routed) -> Iterator[Routed]:
+    hosts.router.nft("flush ruleset\n" + TRACKING)
+    yield hosts
+    forget(hosts.router)
 
 
 def run(where: Namespace, connections: Any = None, **arguments: Any) -> tuple[Found, Killed]:

@@ -9,7 +9,6 @@ The measured table stands in ``docs/killing.md``: ``python -m tests.kernel.test_
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -250,12 +249,6 @@ COLUMNS = (
 
 def text_of(row: dict[str, str]) -> str:
     return "| %s |" % " | ".join(row[one] for one in COLUMNS)
-
-
-@pytest.fixture(scope="module")
-def hosts() -> Iterator[Routed]:
-    with routed() as made:
-        yield made
 
 
 @pytest.mark.parametrize(("kind", "firewall", "loose"), CASES, ids=["%s-%s-%s" % case for case in CASES])

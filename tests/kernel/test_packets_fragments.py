@@ -5,22 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.support.packets import fragments, udp
-from tests.support.routed import CLIENT, LAN, SERVER, Routed, judged, reaching, routed, rules
+from tests.support.routed import CLIENT, LAN, SERVER, VERSIONS, Routed, judged, reaching, rules
 
-
-@pytest.fixture(scope="module")
-def hosts() -> Iterator[Routed]:
-    with routed() as made:
-        yield made
-
-
-VERSIONS = pytest.mark.parametrize("version", [4, 6])
 BEFORE_DEFRAGMENTATION = {"hook": "prerouting", "priority": -450}
 
 # that some rule asks for a connection's state switches tracking on, and with it defragmentation

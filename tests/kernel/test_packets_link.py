@@ -5,25 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.support.namespaces import Namespace, veth
 from tests.support.packets import Seen, udp
-from tests.support.routed import CLIENT, FORGED, LAN, SERVER, Routed, counters, reaching, routed, rules
+from tests.support.routed import ANY, CLIENT, FORGED, LAN, SERVER, VERSIONS, Routed, counters, reaching, rules
 from tests.support.traffic import capture, echo_server, ping, tcp_connect, tcp_exchange, udp_send
-
-
-@pytest.fixture(scope="module")
-def hosts() -> Iterator[Routed]:
-    with routed() as made:
-        yield made
-
-
-VERSIONS = pytest.mark.parametrize("version", [4, 6])
-ANY = {4: "0.0.0.0", 6: "::"}
 
 
 @VERSIONS

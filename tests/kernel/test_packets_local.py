@@ -8,26 +8,15 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.support.namespaces import veth
-from tests.support.routed import CLIENT, LAN, OUTSIDE, SERVER, Routed, counters, routed, rules
+from tests.support.routed import ANY, CLIENT, LAN, OUTSIDE, SERVER, VERSIONS, Routed, counters, rules
 from tests.support.traffic import echo_server, family_of, tcp_connect, udp_send
 
 _libc = ctypes.CDLL(None)
-
-
-@pytest.fixture(scope="module")
-def hosts() -> Iterator[Routed]:
-    with routed() as made:
-        yield made
-
-
-VERSIONS = pytest.mark.parametrize("version", [4, 6])
-ANY = {4: "0.0.0.0", 6: "::"}
 
 
 def send_as(hosts: Routed, uid: int, gid: int, version: int) -> None:

@@ -6,19 +6,12 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 
 import pytest
 
 from tests.support.nflog import log_group
 from tests.support.packets import Seen, udp
-from tests.support.routed import CLIENT, SERVER, Routed, reaching, routed, rules
-
-
-@pytest.fixture(scope="module")
-def hosts() -> Iterator[Routed]:
-    with routed() as made:
-        yield made
+from tests.support.routed import CLIENT, SERVER, Routed, reaching, rules
 
 
 @pytest.mark.parametrize("version", [4, 6])

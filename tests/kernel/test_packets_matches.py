@@ -5,19 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.support.packets import icmp, ip, tcp, udp
-from tests.support.routed import CLIENT, FORGED, LAN, Routed, judged, routed
-
-
-@pytest.fixture(scope="module")
-def hosts() -> Iterator[Routed]:
-    with routed() as made:
-        yield made
+from tests.support.routed import CLIENT, FORGED, LAN, Routed, judged
 
 
 def from4(*sources: str) -> list[bytes]:

@@ -5,31 +5,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.support.packets import Seen, udp
-from tests.support.routed import CLIENT, LAN, OUTSIDE, SERVER, Routed, counters, routed, rules
+from tests.support.routed import ANY, CLIENT, LAN, OUTSIDE, SERVER, VERSIONS, Routed, counters, forget, rules
 from tests.support.traffic import echo_server, tcp_connect, tcp_exchange, udp_send
-
-
-@pytest.fixture(scope="module")
-def hosts() -> Iterator[Routed]:
-    with routed() as made:
-        yield made
 
 
 @pytest.fixture(autouse=True)
 def forgotten(hosts: Routed) -> None:
     """No connection is known: its translation would go on."""
-    hosts.router.nft("flush ruleset")
-    hosts.router.run("conntrack", "-F")
+    forget(hosts.router)
 
 
-VERSIONS = pytest.mark.parametrize("version", [4, 6])
-ANY = {4: "0.0.0.0", 6: "::"}
 SOURCE = {"type": "nat", "hook": "postrouting", "priority": "srcnat"}
 TARGET = {"type": "nat", "hook": "prerouting", "priority": "dstnat"}
 NEIGHBOUR = {4: "10.0.1.9", 6: "2001:db8:1::9"}

@@ -6,22 +6,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.support.packets import Seen, icmp, tcp, udp
-from tests.support.routed import CLIENT, LAN, SERVER, Routed, counters, judged, reaching, routed, rules
+from tests.support.routed import CLIENT, LAN, SERVER, VERSIONS, Routed, counters, judged, reaching, rules
 
-
-@pytest.fixture(scope="module")
-def hosts() -> Iterator[Routed]:
-    with routed() as made:
-        yield made
-
-
-VERSIONS = pytest.mark.parametrize("version", [4, 6])
 ADDRESS = {4: "ipv4_addr", 6: "ipv6_addr"}
 NET = {4: "10.0.3.", 6: "2001:db8:3::"}
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,18 +12,10 @@ from rempart.ruleset.describe import kernel_statements
 
 from tests.support.namespaces import Namespace
 from tests.support.packets import udp
-from tests.support.routed import CLIENT, SERVER, Routed, counters, routed, rules
+from tests.support.routed import CLIENT, SERVER, VERSIONS, Routed, counters, rules
 from tests.support.rulesets import table_of
 from tests.support.traffic import capture, ipv4_checksum_ok, tos, udp_send
 
-
-@pytest.fixture(scope="module")
-def hosts() -> Iterator[Routed]:
-    with routed() as made:
-        yield made
-
-
-VERSIONS = pytest.mark.parametrize("version", [4, 6])
 MANGLE = {"hook": "forward", "priority": "mangle"}
 
 # Every bit kept and changed, alone and together.

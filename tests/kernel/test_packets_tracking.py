@@ -6,42 +6,34 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.support.packets import icmp, tcp, udp
 from tests.support.routed import (
+    ANY,
     CLIENT,
     FORGED,
     LAN,
     SERVER,
+    VERSIONS,
     Routed,
     counters,
+    forget,
     judged,
     reaching,
-    routed,
     rules,
 )
 from tests.support.traffic import echo_server, tcp_connect, tcp_exchange, udp_send
 
 
-@pytest.fixture(scope="module")
-def hosts() -> Iterator[Routed]:
-    with routed() as made:
-        yield made
-
-
 @pytest.fixture(autouse=True)
 def forgotten(hosts: Routed) -> None:
     """No connection is known."""
-    hosts.router.nft("flush ruleset")
-    hosts.router.run("conntrack", "-F")
+    forget(hosts.router)
 
 
-VERSIONS = pytest.mark.parametrize("version", [4, 6])
-ANY = {4: "0.0.0.0", 6: "::"}
 STATES = ("new", "established", "related", "invalid", "untracked")
 
 

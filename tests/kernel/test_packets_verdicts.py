@@ -6,24 +6,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.support.packets import ICMP, ICMPV6, TCP, Seen, tcp, udp
-from tests.support.routed import CLIENT, LAN, SERVER, Routed, counters, reaching, routed, rules
+from tests.support.routed import ANY, CLIENT, LAN, SERVER, VERSIONS, Routed, counters, reaching, rules
 from tests.support.traffic import echo_server, ping, tcp_connect, udp_send
-
-
-@pytest.fixture(scope="module")
-def hosts() -> Iterator[Routed]:
-    with routed() as made:
-        yield made
-
-
-VERSIONS = pytest.mark.parametrize("version", [4, 6])
-ANY = {4: "0.0.0.0", 6: "::"}
 
 
 @VERSIONS

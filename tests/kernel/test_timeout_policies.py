@@ -17,26 +17,18 @@ from rempart.assignments.timeouts import timeout_request
 from rempart.errors import DocumentError
 
 from tests.support.namespaces import Namespace
-from tests.support.routed import CLIENT, SERVER, Routed, routed
+from tests.support.routed import ANY, CLIENT, SERVER, Routed, forget
 from tests.support.traffic import echo_server, family_of, udp_send
 
 FAMILY = {4: "ipv4", 6: "ipv6"}
-ANY = {4: "0.0.0.0", 6: "::"}
 DAYS_5 = 432000
 """nf_conntrack_tcp_timeout_established, where nobody changed it."""
-
-
-@pytest.fixture(scope="module")
-def hosts() -> Iterator[Routed]:
-    with routed() as made:
-        yield made
 
 
 @pytest.fixture(autouse=True)
 def forgotten(hosts: Routed) -> None:
     for one in (hosts.router, hosts.client):
-        one.nft("flush ruleset")
-        one.run("conntrack", "-F")
+        forget(one)
 
 
 def policy(where: Namespace, name: str, **options: Any) -> bool:

@@ -19,11 +19,11 @@ from rempart.netlink import messages
 from rempart.netlink.attributes import attribute, nested
 from rempart.netlink.socket import NetlinkSocket
 
+from tests.support.batches import send
+
 TCP, UDP, ICMP, ICMPV6, GRE, SCTP = 6, 17, 1, 58, 47, 132
 WITH_PORTS = (TCP, UDP, 33, GRE, SCTP, 136)
 NEW = uapi.NFNL_SUBSYS_CTNETLINK << 8 | uapi.IPCTNL_MSG_CT_NEW
-
-_BATCH = 60_000  # bytes of messages a send
 
 
 @dataclass(frozen=True)
@@ -189,39 +189,7 @@ def connection(
 def inject(kernel: NetlinkSocket, entries: Iterable[Entry]) -> int:
     """Put entries into the kernel's table; returns how many. Raises AssertionError where it refuses one."""
     flags = messages.NLM_F_REQUEST | messages.NLM_F_CREATE | messages.NLM_F_EXCL
-    return send(kernel, (entry.message(number, flags) for number, entry in enumerate(entries, 1)))
-
-
-def send(kernel: NetlinkSocket, prepared: Iterable[bytes]) -> int:
-    """Send messages in large pieces and fail on the first that the kernel refuses; returns how many."""
-    count = 0
-    batch: list[bytes] = []
-    size = 0
-    for message in prepared:
-        batch.append(message)
-        size += len(message)
-        count += 1
-        if size > _BATCH:
-            _flush(kernel, batch)
-            batch, size = [], 0
-    if batch:
-        _flush(kernel, batch)
-    return count
-
-
-def _flush(kernel: NetlinkSocket, batch: Sequence[bytes]) -> None:
-    last = bytearray(batch[-1])
-    flags = struct.unpack_from("=H", last, 6)[0] | messages.NLM_F_ACK
-    struct.pack_into("=HI", last, 6, flags, 0xFFFFFFF0)
-    kernel.socket.send(b"".join((*batch[:-1], last)))
-    while True:
-        data = kernel.socket.recv(1 << 16)
-        for kind, _flags, sequence, start, _stop in messages.split(data):
-            assert kind == messages.NLMSG_ERROR
-            (code,) = struct.unpack_from("=i", data, start)
-            assert code == 0, "entry %d of a batch is refused: errno %d" % (sequence, -code)
-            if sequence == 0xFFFFFFF0:
-                return
+    return send(kernel, (entry.message(flags=flags) for entry in entries))
 
 
 @dataclass

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Union
@@ -15,14 +13,12 @@ from rempart.conntrack import entries, table
 from rempart.netlink import messages
 from rempart.netlink.socket import NetlinkSocket
 
+from tests.support.batches import send
 from tests.support.namespaces import Namespace
 
-BATCH = 60_000  # bytes of messages in one send
 ESTABLISHED = ["seen_reply", "assured", "confirmed"]
 
 _FLAGS = messages.NLM_F_REQUEST | messages.NLM_F_CREATE
-_KIND = struct.Struct("=H")
-_SEQUENCE = struct.Struct("=I")
 
 Connection = Union[Mapping[str, Any], bytes]
 
@@ -112,44 +108,10 @@ def inject(namespace: Namespace, connections: Iterable[Connection]) -> int:
 
     AssertionError with the first that the kernel refused.
     """
-    sent = 0
     with NetlinkSocket(namespace.name) as kernel:
-        batch = bytearray()
-        start = 0
-        for one in connections:
-            packed_one = one if isinstance(one, bytes) else entries.message(one, _FLAGS)
-            if len(batch) + len(packed_one) > BATCH:
-                _send(kernel, batch, start)
-                batch.clear()
-                start = sent
-            position = len(batch)
-            batch += packed_one
-            _SEQUENCE.pack_into(batch, position + 8, sent)
-            sent += 1
-        if batch:
-            _send(kernel, batch, start)
-    return sent
-
-
-def _send(kernel: NetlinkSocket, batch: bytearray, first: int) -> None:
-    """Send whole messages at once; every one has been worked on when this returns."""
-    kernel.socket.send(batch)
-    while True:
-        try:
-            data = kernel.socket.recv(65536, 0x40)  # MSG_DONTWAIT
-        except BlockingIOError:
-            return
-        except OSError as error:
-            assert error.errno == errno.ENOBUFS, error
-            raise AssertionError("the kernel refused more of a batch than it could say") from error
-        for kind, flags, sequence, begin, stop in messages.split(data):
-            if kind == messages.NLMSG_ERROR:
-                answer = messages.answer(kind, flags, sequence, data[begin:stop])
-                if answer.code:
-                    raise AssertionError(
-                        "connection %d (of the batch from %d on): %s %s"
-                        % (sequence, first, os.strerror(answer.code), answer.text)
-                    )
+        return send(
+            kernel, (one if isinstance(one, bytes) else entries.message(one, _FLAGS) for one in connections)
+        )
 
 
 def listed(namespace: Namespace) -> list[dict[str, Any]]:

@@ -34,6 +34,12 @@ LAN = {4: "10.0.1.254", 6: "2001:db8:1::fe"}
 OUTSIDE = {4: "10.0.2.254", 6: "2001:db8:2::fe"}
 """The router's addresses in the server's network."""
 
+ANY = {4: "0.0.0.0", 6: "::"}
+"""The address of whom takes packets for any."""
+
+VERSIONS = pytest.mark.parametrize("version", [4, 6])
+"""A test of both versions of IP."""
+
 
 class Routed:
     """Three hosts in a row; the rulesets of a test stand on the router, in one inet table ``t`` as a rule."""
@@ -116,6 +122,12 @@ def routed() -> Iterator[Routed]:
             yield made
         finally:
             made.close()
+
+
+def forget(where: Namespace) -> None:
+    """Have a host know no rule and no connection: what is known of one goes on without rules."""
+    where.nft("flush ruleset")
+    where.run("conntrack", "-F")
 
 
 def rules(where: Namespace, *found: dict[str, Any], **chain: Any) -> None:
