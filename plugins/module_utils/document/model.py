@@ -45,8 +45,8 @@ HOOKS["inet"] = {**HOOKS["ip"], "filter": (*HOOKS["ip"]["filter"], "ingress")}
 DEVICE_HOOKS = ("ingress", "egress")
 
 DOCUMENT_KEYS = ("tables", "conntrack")
-_DECLARING = ("sets", "maps", *OBJECTS, "flowtables")
-TABLE_KEYS = ("name", "family", "comment", "flags", "chains", *_DECLARING)
+DECLARING = ("sets", "maps", *OBJECTS, "flowtables")
+TABLE_KEYS = ("name", "family", "comment", "flags", "chains", *DECLARING)
 CHAIN_KEYS = ("name", "type", "hook", "priority", "policy", "device", "devices", "comment", "rules")
 
 
@@ -193,7 +193,7 @@ def _table(value: Any, place: str, partial: bool, problems: list[Problem]) -> Ta
         partial=partial,
     )
     before = len(problems)
-    if not value.keys().isdisjoint(_DECLARING):
+    if not value.keys().isdisjoint(DECLARING):
         from .declarations import declare
 
         declare(value, table, problems)
