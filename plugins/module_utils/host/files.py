@@ -11,8 +11,8 @@ import os
 from ..errors import HostError
 
 
-def write(path: str, text: str, mode: int = 0o600) -> None:
-    """Put the text into a file in one step: a reader sees the old one or the new one, whole.
+def write(path: str, content: str | bytes, mode: int = 0o600) -> None:
+    """Put a text or bytes into a file in one step: a reader sees the old one or the new one, whole.
 
     ``mode`` are its permissions. Its directory must be there. Raises HostError.
     """
@@ -24,15 +24,30 @@ def write(path: str, text: str, mode: int = 0o600) -> None:
     except OSError as error:
         raise HostError("cannot write the file: %s" % error.strerror, path) from None
     try:
-        with open(handle, "w", encoding="utf-8", errors="surrogateescape") as opened:
+        with open(handle, "wb") as opened:
             os.fchmod(handle, mode)
-            opened.write(text)
+            opened.write(content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content)
             opened.flush()
             os.fsync(handle)
         os.replace(temporary, path)
         _sync(directory)
     except OSError as error:
         raise HostError("cannot write the file: %s" % error.strerror, path) from None
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+
+
+def link(path: str, target: str) -> None:
+    """Have a symbolic link lead to ``target``, in one step too, whatever was there. Raises HostError."""
+    directory = os.path.dirname(os.path.abspath(path))
+    temporary = os.path.join(directory, ".%s.%d" % (os.path.basename(path), os.getpid()))
+    try:
+        os.symlink(target, temporary)
+        os.replace(temporary, path)
+        _sync(directory)
+    except OSError as error:
+        raise HostError("cannot make the link: %s" % error.strerror, path) from None
     finally:
         with contextlib.suppress(OSError):
             os.unlink(temporary)

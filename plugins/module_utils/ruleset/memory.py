@@ -95,6 +95,20 @@ def save(key: str | None, memory: Memory, before: int | None = None, directory: 
     return _write(key, [memory, *kept][:_MOST_ENTRIES], directory)
 
 
+def carry_on(key: str | None, before: int, after: int, tables: Iterable[tuple[int, str]]) -> None:
+    """Note that the caller's own transaction, which removed tables, led from one generation to the next.
+
+    Documents in force at the first, which own none of the tables, are in force still.
+    """
+    gone = set(tables)
+    entries = _entries(key, DIRECTORY)
+    kept = [one for one in entries if one.generation == before and one.tables and gone.isdisjoint(one.tables)]
+    for one in kept:
+        one.generation = after
+    if key is not None and kept:
+        _write(key, entries, DIRECTORY)
+
+
 def forget(key: str | None, directory: str = DIRECTORY) -> None:
     """Remember nothing of this namespace any more."""
     if key is not None:

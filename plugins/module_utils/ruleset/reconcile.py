@@ -36,18 +36,33 @@ if TYPE_CHECKING:
 _ATTEMPTS = 20
 
 
+class Names:
+    """What the names in a document stand for: the addresses of hosts, and what only the host's files tell.
+
+    ``addresses`` by host name, ``numbers`` by data type and name, as of ``lookups.recording``.
+    """
+
+    __slots__ = ("addresses", "numbers")
+
+    def __init__(self, addresses: dict[str, list[str]], numbers: dict[tuple[str, str], int]) -> None:
+        self.addresses = addresses
+        self.numbers = numbers
+
+
 class Source:
     """A document that may not have been parsed yet.
 
     ``digest`` names its content; ``parse`` gives the mapping, and is not called where
-    the kernel is known to hold this content already.
+    the kernel is known to hold this content already. ``names`` says what the names in it
+    stand for, and then nothing is remembered of it; without, they are looked up.
     """
 
-    __slots__ = ("digest", "parse")
+    __slots__ = ("digest", "names", "parse")
 
-    def __init__(self, digest: str, parse: Callable[[], Any]) -> None:
+    def __init__(self, digest: str, parse: Callable[[], Any], names: Names | None = None) -> None:
         self.digest = digest
         self.parse = parse
+        self.names = names
 
     @classmethod
     def of_bytes(cls, content: bytes, parse: Callable[[bytes], Any]) -> Source:
@@ -159,8 +174,9 @@ def _compare(
 
     tables = load(source.parse(), partial)
     progress.stage("compile", sum(len(chain.rules) for table in tables for chain in table.chains))
-    addresses = hosts.resolve(hosts.names(tables))
-    with Entered(netns), lookups.recording() as numbers:
+    names = source.names
+    addresses = names.addresses if names else hosts.resolve(hosts.names(tables))
+    with Entered(netns), lookups.given(names.numbers if names else {}), lookups.recording() as numbers:
         desired = compile_tables(tables, addresses, partial)
     wanted = [(table.number, table.name) for table in desired]
     gone = Leaving(*leaving)
@@ -171,7 +187,8 @@ def _compare(
         check,
         progress,
     )
-    if key is not None and (not check or not outcome.changed) and not any(map(_runs_out, desired)):
+    told = names is None and (not check or not outcome.changed)
+    if key is not None and told and not any(map(_runs_out, desired)):
         known = {**addresses, **{"%s %s" % name: [str(number)] for name, number in numbers.items()}}
         _remember(kernel, key, digest, known, desired, outcome)
     return outcome
@@ -202,14 +219,12 @@ def remove(tables: Iterable[tuple[str, str]], netns: str | None = None, check: b
     from .plan import plan_removal
 
     wanted = [(family, FAMILIES[family], name) for family, name in tables]
+    places = [(number, name) for _, number, name in wanted]
     with NetlinkSocket(netns) as kernel:
-        return _apply(
-            kernel,
-            [(number, name) for _, number, name in wanted],
-            lambda picture: plan_removal(wanted, picture),
-            check,
-            Progress(),
-        )
+        outcome = _apply(kernel, places, lambda picture: plan_removal(wanted, picture), check, Progress())
+        if outcome.plan is not None and outcome.changed and not check:
+            memory.carry_on(memory.key(kernel), outcome.plan.generation, outcome.generation, places)
+        return outcome
 
 
 def check_only(document: Any, partial: bool = False) -> list[Table]:

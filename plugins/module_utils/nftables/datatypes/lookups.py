@@ -10,7 +10,7 @@ without compiling, every name must still mean the number that it meant then.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 #: stands for the number of a name that another machine will look up
@@ -18,6 +18,7 @@ _PLACEHOLDER = 1
 
 _recorded: dict[tuple[str, str], int] | None = None
 _elsewhere = False
+_given: Mapping[tuple[str, str], int] = {}
 
 
 def looked_up(kind: str, word: str, number: int | None, checked_here: bool = False) -> int | None:
@@ -26,6 +27,7 @@ def looked_up(kind: str, word: str, number: int | None, checked_here: bool = Fal
     A name that is not found counts as known while :func:`elsewhere` is in force,
     unless ``checked_here``: a mistyped service is worth finding early.
     """
+    number = _given.get((kind, word), number)
     if number is None:
         known = word[:1].isalpha() or word[:1] == "_"
         return _PLACEHOLDER if _elsewhere and known and not checked_here else None
@@ -54,3 +56,14 @@ def elsewhere() -> Iterator[None]:
         yield
     finally:
         _elsewhere = before
+
+
+@contextmanager
+def given(numbers: Mapping[tuple[str, str], int]) -> Iterator[None]:
+    """Inside the block, these names have these numbers, whatever the host says of them by now."""
+    global _given
+    before, _given = _given, numbers
+    try:
+        yield
+    finally:
+        _given = before
