@@ -170,6 +170,19 @@ options:
         which every change of any ruleset increments, that nothing has changed since.
     type: bool
     default: false
+  keep_session:
+    description:
+      - Keep the TCP connection that carries the task, such as Ansible's over SSH, whatever the tables say.
+      - It is found among the sockets of the processes that the module descends from. Before a change it is
+        entered in the table of connections, if it is older than connection tracking, so that it is
+        C(established) to the new rules. After the change a packet of it must come through within five
+        seconds, or else the tables are put back as they were and the task fails.
+      - Where nothing changes, and on hosts that no connection leads to, this does nothing. A change takes up
+        to a second longer.
+      - Needs Linux 5.6 and, in a container, the capability CAP_SYS_PTRACE. Elsewhere, and in tasks that run
+        with C(async), no connection is found.
+    type: bool
+    default: true
 seealso:
   - module: rempart.netfilter.chain
     description: One chain, its siblings left alone.
@@ -355,6 +368,7 @@ def main() -> None:
             "state": STATE,
             "netns": NETNS,
             "full": {"type": "bool", "default": False},
+            "keep_session": {"type": "bool", "default": True},
             "_document": DOCUMENT,
         },
         supports_check_mode=True,
@@ -362,10 +376,12 @@ def main() -> None:
     params = module.params
     with failing(module):
         from ..module_utils.ruleset.reconcile import reconcile, remove
+        from ..module_utils.session.keep import reconcile_keeping
 
         text = params["_document"] or text_of({"tables": given_tables(params["tables"])})
         if params["state"] == "present":
-            outcome = reconcile(source_of(text), params["netns"], module.check_mode, params["full"])
+            way = reconcile_keeping if params["keep_session"] else reconcile
+            outcome = way(source_of(text), params["netns"], module.check_mode, params["full"])
         else:
             tables = json.loads(text)["tables"]
             outcome = remove(

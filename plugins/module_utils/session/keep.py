@@ -1,0 +1,112 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A change of the ruleset that the connection carrying the run outlives, or that is taken back.
+
+Before the change the connection gets an entry in the table of connections, if it has none: to
+a ruleset that lets in ``established`` it is established from the first packet on. After the
+change a packet of it must come through. If none does, the tables are put back as they were.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from ..errors import HostError, RempartError
+from ..netlink.namespace import Entered
+from ..netlink.socket import NetlinkSocket
+from ..ruleset.reconcile import Outcome, Progress, Source, reconcile, remove
+
+if TYPE_CHECKING:
+    from ..ruleset.steps import Plan
+    from .carrier import Carrier
+
+# What it takes to see to a connection is imported where there is a change to send.
+
+WAIT = 5.0
+"""Seconds within which a packet must come through: a probe is sent each second."""
+
+
+class _Preparing(Progress):
+    """Sees to the connections once it is known that there is a change to send."""
+
+    def __init__(self, netns: str | None) -> None:
+        self.netns = netns
+        self.carriers: list[Carrier] | None = None
+
+    def stage(self, name: str, total: int = 0) -> None:
+        if name != "send" or self.carriers is not None:
+            return
+        from . import carrier, guard, tracked
+
+        with Entered(self.netns):
+            self.carriers = carrier.find()
+        if self.carriers:
+            reconcile(Source.of_mapping(guard.document(self.carriers)), self.netns, full=True)
+            with NetlinkSocket(self.netns) as kernel:
+                for one in self.carriers:
+                    # Where it cannot be tracked, the proof tells whether it had to be.
+                    with contextlib.suppress(RempartError):
+                        tracked.track(kernel, one)
+
+    def end(self) -> Outcome | None:
+        """Take the guard away and close the copies of sockets; what the former did."""
+        if not self.carriers:
+            return None
+        from . import guard
+
+        for one in self.carriers:
+            one.socket.close()
+        return remove([("inet", guard.NAME)], self.netns)
+
+
+def reconcile_keeping(
+    source: Source, netns: str | None = None, check: bool = False, full: bool = False, wait: float = WAIT
+) -> Outcome:
+    """``reconcile``, and the TCP connections that carry this process live on.
+
+    Raises HostError, with everything put back as it was, where a connection is not heard of within
+    ``wait`` seconds of the change; DocumentError, HostError, KernelError as ``reconcile``.
+    """
+    preparing = _Preparing(netns)
+    try:
+        outcome = reconcile(source, netns, check, full, progress=preparing)
+        if preparing.carriers and outcome.plan is not None:
+            from . import proof
+
+            with NetlinkSocket(netns) as kernel:
+                lost = proof.silent(kernel, preparing.carriers, wait)
+            if lost:
+                raise _taken_back(lost[0], outcome.plan, netns, wait)
+    finally:
+        ended = preparing.end()
+    if ended is not None:
+        outcome.generation = ended.generation
+    return outcome
+
+
+def _taken_back(lost: Carrier, plan: Plan, netns: str | None, wait: float) -> HostError:
+    """Put the tables back, and the error that says so, or that it failed."""
+    message = "these tables cut %s: nothing of it came through within %g seconds" % (lost, wait)
+    cure = "accept ct_state established on input and on output, or port %d; or set keep_session: false"
+    try:
+        put_back(plan, netns)
+    except RempartError as error:
+        return HostError("%s, and they could not be put back: %s" % (message, error))
+    return HostError("%s. They were put back as they were" % message, cure=cure % lost.local[1])
+
+
+def put_back(plan: Plan, netns: str | None = None) -> None:
+    """Undo what a plan has done: its tables become what they were when it was made, counters included.
+
+    Raises RempartError where that fails.
+    """
+    from ..ruleset.capture import of_picture
+    from ..ruleset.kernel import Picture
+
+    held = {(one.number, one.name): one.kernel for one in plan.tables if one.kernel is not None}
+    remove([(one.family, one.name) for one in plan.tables if one.kernel is None], netns)
+    if held:
+        before = of_picture(Picture(plan.generation, held), list(held), counts=True)
+        reconcile(Source.of_mapping(before.document), netns, full=True)
