@@ -1,0 +1,100 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The molecule scenarios of the role firewall, run as a user runs them. They need no network.
+
+The fleet of a hundred hosts takes minutes: molecule test -s fleet.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.playbooks import ROOT, settings
+
+BIN = Path(sys.executable).parent
+NAMESPACES = Path("/run/netns")
+
+
+def molecule(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run molecule in the collection, with everything that it writes below a directory."""
+    own = settings(directory)
+    del own["ANSIBLE_CONFIG"]  # molecule writes one of its own
+    environment = {
+        **{key: value for key, value in os.environ.items() if not key.startswith("MOLECULE")},
+        **own,
+        "PATH": "%s:%s" % (BIN, os.environ["PATH"]),
+        "JUNIT_OUTPUT_DIR": str(directory / "reports"),
+        "NO_COLOR": "1",
+        # Nothing is to be had from there: whoever asks must fail.
+        "ANSIBLE_GALAXY_SERVER": "http://192.0.2.1:9",
+    }
+    done = subprocess.run(
+        [str(BIN / "molecule"), *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+    )
+    done.stdout = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
+    return done
+
+
+def report(directory: Path) -> tuple[list[str], list[tuple[str, str]]]:
+    """The tasks of the last report, each as "[host] play: task", and those that failed with their message."""
+    last = max((directory / "reports").glob("audit-*.xml"), key=lambda one: one.stat().st_mtime_ns)
+    cases = list(ElementTree.parse(last).getroot().iter("testcase"))
+    failed = [
+        (case.get("name", ""), found.get("message", ""))
+        for case in cases
+        for found in (*case.findall("failure"), *case.findall("error"))
+    ]
+    return [case.get("name", "") for case in cases], failed
+
+
+@pytest.fixture
+def gone(tmp_path: Path) -> Iterator[None]:
+    """Whatever happens, the namespaces of the scenario go."""
+    yield
+    molecule(tmp_path, "destroy", "-s", "compliance")
+    assert list(NAMESPACES.glob("molecule-compliance-*")) == []
+
+
+def test_default(tmp_path: Path) -> None:
+    done = molecule(tmp_path, "test", "-s", "default")
+    assert done.returncode == 0, done.stdout
+    assert "actions=7  successful=7  disabled=0  skipped=0  missing=0  failed=0" in done.stdout
+    assert "galaxy" not in done.stdout
+    assert list(NAMESPACES.glob("molecule-default-*")) == []
+
+
+def test_compliance_is_an_audit(tmp_path: Path, gone: None) -> None:
+    done = molecule(tmp_path, "test", "-s", "compliance", "--destroy", "never")
+    assert done.returncode == 0, done.stdout
+    tasks, failed = report(tmp_path)
+    assert failed == []
+    assert len([name for name in tasks if name.endswith("The kernel holds what is declared")]) == 2
+
+    second = ["ip", "netns", "exec", "molecule-compliance-second"]
+    drift = "nft add rule inet edge input udp dport 53 accept"
+    subprocess.run([*second, *drift.split()], check=True)
+    done = molecule(tmp_path, "converge", "-s", "compliance")
+    assert done.returncode != 0
+    assert re.search(r"-\s+udp dport 53 accept", done.stdout)
+    ((task, message),) = report(tmp_path)[1]
+    assert task == "[second] Audit the firewalls: The kernel holds what is declared"
+    assert "udp dport 53 accept" in message
+    # An audit changes nothing.
+    listed = subprocess.run([*second, "nft", "list", "ruleset"], check=True, capture_output=True, text=True)
+    assert "udp dport 53 accept" in listed.stdout
