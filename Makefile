@@ -3,6 +3,7 @@
 
 # make demo    a home network's firewall in network namespaces, with real packets
 # make test    every test; as root a skipped test is a failed one
+# make fleet   100 network namespaces as hosts of one play, with molecule
 # make bench   the speed of the engine against other tools'
 # make lint    ruff and mypy
 # make lock    write requirements.txt from requirements.in
@@ -25,7 +26,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH):/usr/sbin:/sbin
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/$(BUILD)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test bench lint lock clean
+.PHONY: help setup demo test fleet bench lint lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -38,6 +39,9 @@ demo: setup
 
 test: setup $(BUILD)/test-programs
 	@$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS) tests/unit tests/kernel tests/playbooks
+
+fleet: setup
+	@cd $(COLLECTION) && $(CURDIR)/$(BIN)/molecule test -s fleet
 
 bench: setup $(BUILD)/test-programs
 	@$(BIN)/python tests/bench/run.py
@@ -92,10 +96,11 @@ $(BUILD)/programs: Makefile | $(BUILD)
 
 # The connection plugin's tests run an SSH server in a namespace: dropbear,
 # since installing its package starts no service on this machine. The rules
-# engine of ansible-rulebook is a Java program.
+# engine of ansible-rulebook is a Java program. Of systemd only systemd-analyze
+# runs, which checks unit files.
 $(BUILD)/test-programs: Makefile | $(BUILD)
-	$(call debian,ssh dropbear /usr/lib/openssh/sftp-server sudo java,\
-	  openssh-client dropbear-bin openssh-sftp-server sudo openjdk-17-jre-headless)
+	$(call debian,ssh dropbear /usr/lib/openssh/sftp-server sudo java systemd-analyze,\
+	  openssh-client dropbear-bin openssh-sftp-server sudo openjdk-17-jre-headless systemd)
 	@touch $@
 
 $(BUILD)/venv: | $(BUILD)
