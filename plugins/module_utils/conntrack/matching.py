@@ -21,7 +21,6 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import Callable, Optional
 
-from ..netlink import messages
 from ..netlink.messages import HEADER_SIZE
 from . import uapi
 from .conditions import Age, Condition, Pattern
@@ -33,6 +32,7 @@ _RARE = 1 / 8  # the part of all values that may be wanted for a search of the w
 _MOST_HITS = 16  # of that search in a buffer, before looking at each message is faster
 _LENGTH = struct.Struct("=I")
 _TYPE = struct.Struct("=H")
+_LENGTH_AND_TYPE = struct.Struct("=IH")
 
 _Look = Callable[[bytes, int], Optional[re.Match[bytes]]]
 _Known = tuple[Layout, Sequence[Condition]]
@@ -157,10 +157,22 @@ class Matcher:
 
 
 def _connections(data: bytes) -> Iterator[tuple[int, int]]:
-    """(start, stop) of the body of each message of a buffer that is a connection's."""
-    for kind, _flags, _sequence, start, stop in messages.split(data):
+    """(start, stop) of the body of each message of a buffer that is a connection's.
+
+    As :func:`messages.split` finds them, without handing out what nobody here asks for.
+    """
+    position, end = 0, len(data)
+    unpack = _LENGTH_AND_TYPE.unpack_from
+    while position + HEADER_SIZE <= end:
+        length, kind = unpack(data, position)
+        stop = position + length
+        if length < HEADER_SIZE or stop > end:
+            raise ValueError("netlink message at byte %d: length %d does not fit" % (position, length))
         if kind >> 8 == uapi.NFNL_SUBSYS_CTNETLINK:
-            yield start, stop
+            yield position + HEADER_SIZE, stop
+        position = (stop + 3) & ~3
+    if position < end:
+        raise ValueError("%d bytes of a netlink buffer are no message" % (end - position))
 
 
 def _at(condition: Condition, now: int | None) -> Condition:
