@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import KernelError, RempartError
 from ..netlink import namespace
 from ..ruleset.reconcile import Names, Source, reconcile
-from .documents import DIRECTORY, Document, files, parse, read
+from .documents import DIRECTORY, Document, kept, read
 
 REHEARSE = "--rehearse"
 """The argument with which the documents are tried in a network namespace that ends with the program."""
@@ -39,10 +39,10 @@ def apply(directory: str) -> Applied:
     """Make the kernel hold every document in the directory. What is wrong with one stops no other."""
     applied = Applied()
     documents = []
-    for name in files(directory):
+    for name in kept(directory):
         path = os.path.join(directory, name)
         try:
-            documents.append(parse(read(path) or b"", path))
+            documents.append(read(path, path))
         except RempartError as error:
             applied.complaints.append(str(error))
     _apply(documents, applied)
@@ -58,9 +58,9 @@ def rehearse(directory: str) -> Applied:
     namespace.fresh()
     applied = Applied()
     documents = []
-    for name in files(directory):
+    for name in kept(directory):
         path = os.path.join(directory, name)
-        found = parse(read(path) or b"", path)
+        found = read(path, path)
         documents.append(Document([one for one in found.tables if not devices_of([one])], found.names))
     _apply(documents, applied)
     return applied

@@ -17,6 +17,7 @@ from typing import Any
 from ..document import hosts
 from ..document.model import load
 from ..errors import DocumentError, HostError
+from ..host import files
 from ..nftables.datatypes import TYPES, DatatypeError, lookups
 from ..ruleset.desired import compile_tables
 from ..ruleset.reconcile import Names
@@ -114,18 +115,12 @@ def _numbers(given: Mapping[str, Any]) -> dict[tuple[str, str], int]:
     return numbers
 
 
-def read(path: str) -> bytes | None:
-    """A file's bytes; None where there is no file. Raises HostError."""
-    try:
-        with open(path, "rb") as opened:
-            return opened.read()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise HostError("cannot read the file: %s" % error.strerror, path) from None
+def read(path: str, name: str) -> Document:
+    """The document in a file that messages call ``name``. Raises DocumentError, HostError."""
+    return parse(files.read_bytes(path) or b"", name)
 
 
-def files(directory: str) -> list[str]:
+def kept(directory: str) -> list[str]:
     """The names of the documents' files in a directory, in their order; none where there is no directory."""
     try:
         found = os.listdir(directory)

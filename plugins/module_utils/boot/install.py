@@ -175,10 +175,10 @@ def _enabled(root: str) -> list[str]:
 def _kept(root: str) -> tuple[dict[str, Document], list[tuple[str, str]]]:
     """The documents that there are by name, and what is wrong with those that cannot be read."""
     found, broken = {}, []
-    for file in documents.files(_directory(root, DIRECTORY)):
+    for file in documents.kept(_directory(root, DIRECTORY)):
         path = "%s/%s" % (DIRECTORY, file)
         try:
-            found[file[: -len(SUFFIX)]] = documents.parse(documents.read(below(root, path)) or b"", path)
+            found[file[: -len(SUFFIX)]] = documents.read(below(root, path), path)
         except RempartError as error:
             broken.append((path, error.problems[0].message))
     return found, broken

@@ -67,8 +67,14 @@ def remove(path: str) -> bool:
 
 def read(path: str) -> str | None:
     """A file's text, None where there is no file. Raises HostError."""
+    content = read_bytes(path)
+    return None if content is None else content.decode("utf-8", "surrogateescape")
+
+
+def read_bytes(path: str) -> bytes | None:
+    """A file's bytes, None where there is no file. Raises HostError."""
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as opened:
+        with open(path, "rb") as opened:
             return opened.read()
     except FileNotFoundError:
         return None
