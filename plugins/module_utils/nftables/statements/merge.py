@@ -13,6 +13,7 @@ from typing import cast
 
 from ..datatypes import TYPES
 from ..expressions.base import Slotted
+from ..headers import HEADERS
 from ..selectors.payload import Payload
 from .context import Step
 from .match import (
@@ -66,10 +67,19 @@ def _merge_run(run: list[Step]) -> list[Step]:
         first, second = cast(Payload, last.selector), cast(Payload, step.selector)
         joined = Payload(first.base, first.offset, first.bits + second.bits, TYPES["integer"])
         merged = Relation(joined, "==", Slotted.of(last.data, step.data))
-        run[run.index(last)] = merged
-        run.remove(step)
+        # What says which header follows stays where it is: others may rely on it, and it on none of them.
+        stays, goes = (step, last) if _tells_protocol(step) else (last, step)
+        run[run.index(stays)] = merged
+        run.remove(goes)
         last = merged
     return run
+
+
+def _tells_protocol(step: Relation) -> bool:
+    """Whether it compares the field that says which header follows."""
+    selector = cast(Payload, step.selector)
+    header = HEADERS.get(selector.header or "")
+    return header is not None and header.next is not None and header.next[0] == selector.field
 
 
 def _adjacent(left: Relation, right: Relation) -> bool:
