@@ -33,6 +33,7 @@ RULES: list[dict[str, Any]] = [
             {"saddr": "10.0.0.1", "verdict": "accept", "comment": "x"},
             {"daddr": ["192.0.2.1", "192.0.2.2"], "jump": "user"},
             {"saddr": "@blocked", "counter": True, "verdict": "drop"},
+            {"set": {"priority": "1:10"}},
         ],
     },
     {
@@ -73,6 +74,7 @@ table inet t {
 			ip saddr 10.0.0.1 accept comment "x"
 			ip daddr { 192.0.2.1, 192.0.2.2 } jump user
 			ip saddr @blocked counter drop
+			meta priority set 1:10
 		}
 		udp dport { 53, 5353 } counter goto { accept; } comment "outer"
 	}

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Callable
 
 from ..datatypes import TYPES
@@ -256,11 +257,16 @@ def _xt(body: Any, family: str) -> str:
     return "xt %s %s" % (body["type"], quoted(body["name"])) if body else "xt"
 
 
+_CLASS = re.compile(r" [0-9a-f]+:[0-9a-f]+$")
+
+
 def _verdict(name: str) -> Callable[[Any, str], str]:
     def render(body: Any, family: str) -> str:
         if body and "rules" in body:
             rules = [render_rule(one["expr"], one.get("comment"), family) for one in body["rules"]]
-            return "%s { %s; }" % (name, "; ".join(rules))
+            # nft takes a class such as 1:10 for one only where a space, comma or the like follows.
+            ended = [one + (" ;" if _CLASS.search(one) else ";") for one in rules]
+            return "%s { %s }" % (name, " ".join(ended))
         return "%s %s" % (name, body["target"]) if body else name
 
     return render
