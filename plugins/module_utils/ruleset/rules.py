@@ -221,7 +221,8 @@ class RuleCompiler:
         declared: Declared | None = None,
     ) -> None:
         self._family = family
-        self._sets = sets or {}
+        # Its owner fills this one while the table compiles, so an empty one is not replaced.
+        self._sets = {} if sets is None else sets
         self._addresses = addresses or {}
         self._declared = declared or Declared()
         self._forms: dict[tuple[Any, ...], _Form] = {}
