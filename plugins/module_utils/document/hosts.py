@@ -17,7 +17,7 @@ from ..errors import DocumentError, Problem
 from ..nftables.datatypes import address_family
 from .flat.addresses import host_name, well_formed
 from .flat.values import values_of
-from .inline import all_rules
+from .inline import all_rules, place_of
 from .model import Table
 
 _NUMERIC = frozenset("0123456789./-")
@@ -31,7 +31,7 @@ def names(tables: Iterable[Table]) -> dict[str, str]:
     numeric = _NUMERIC.issuperset
     for table in tables:
         for chain in table.chains:
-            for place, rule in all_rules(chain.rules):
+            for index, below, rule in all_rules(chain.rules):
                 for field in ("saddr", "daddr"):
                     value = rule.get(field)
                     if value is None or (type(value) is str and numeric(value)):
@@ -39,7 +39,8 @@ def names(tables: Iterable[Table]) -> dict[str, str]:
                     if isinstance(value, str) and _is_literal(value):
                         continue
                     for suffix, name in _names_of(value):
-                        found.setdefault(name, "%s.%s.%s%s" % (chain.place, place, field, suffix))
+                        place = "%s.%s.%s%s" % (chain.place, place_of(index, below), field, suffix)
+                        found.setdefault(name, place)
     return found
 
 

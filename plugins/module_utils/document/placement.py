@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Problem, nearest
-from .inline import all_rules
+from .inline import all_rules, place_of
 
 if TYPE_CHECKING:
     from .declared import DeclaredSet
@@ -114,19 +114,20 @@ def check_calls(table: Table, problems: list[Problem]) -> Calls:
 def _jumps(chain: Chain, maps: dict[str, DeclaredSet]) -> Iterator[tuple[str, Any]]:
     """Place and target of every jump and goto of a chain; those of a verdict map stand where it is used."""
     isdisjoint = INTERESTING.isdisjoint
-    for below, rule in all_rules(chain.rules):
+    for index, below, rule in all_rules(chain.rules):
         if isdisjoint(rule):
             continue
+        at = "%s.%s" % (chain.place, place_of(index, below))
         for key in ("jump", "goto"):
             if key in rule:
-                yield "%s.%s.%s" % (chain.place, below, key), rule[key]
+                yield "%s.%s" % (at, key), rule[key]
         if "vmap" in rule:
-            place = "%s.%s.vmap" % (chain.place, below)
+            place = "%s.vmap" % at
             data = rule["vmap"].get("data") if isinstance(rule["vmap"], dict) else None
             for target in _targets_of_map(data, maps):
                 yield place, target
         if "expr" in rule:
-            place = "%s.%s.expr" % (chain.place, below)
+            place = "%s.expr" % at
             for target in _targets(rule["expr"], maps):
                 yield place, target
 
@@ -175,12 +176,12 @@ def updates(table: Table) -> dict[str, tuple[str, bool]]:
     found: dict[str, tuple[str, bool]] = {}
     isdisjoint = CHANGING.isdisjoint
     for chain in table.chains:
-        for below, rule in all_rules(chain.rules):
+        for index, below, rule in all_rules(chain.rules):
             if isdisjoint(rule):
                 continue
             for place, name, timed in _changed(rule):
                 first = found.get(name)
-                place = "%s.%s.%s" % (chain.place, below, place)
+                place = "%s.%s.%s" % (chain.place, place_of(index, below), place)
                 found[name] = (first[0] if first else place, timed or (first is not None and first[1]))
     return found
 
@@ -278,21 +279,22 @@ def check_statements(table: Table, calls: Calls, problems: list[Problem]) -> Non
 def _statements(chain: Chain) -> Iterator[tuple[str, str, Any]]:
     """Place, key and value of the rules' statements whose place matters; ``expr`` is looked into."""
     isdisjoint = INTERESTING.isdisjoint
-    for index, rule in all_rules(chain.rules):
+    for index, below, rule in all_rules(chain.rules):
         if rule.get("verdict") == "reject" and "reject" not in rule:
-            yield index, "verdict", "reject"
+            yield place_of(index, below), "verdict", "reject"
         if isdisjoint(rule):
             continue
+        place = place_of(index, below)
         for key in (*NAT_HOOKS, *OTHER_HOOKS, "reject", "notrack"):
             if key in rule and rule[key] is not False:
-                yield index, key, rule[key]
+                yield place, key, rule[key]
         statements = rule.get("expr")
         if isinstance(statements, list):
             for number, statement in enumerate(statements):
                 if isinstance(statement, dict):
                     for key in statement:
                         if key in NAT_HOOKS or key in OTHER_HOOKS or key == "reject":
-                            yield index, "expr[%d].%s" % (number, key), statement[key]
+                            yield place, "expr[%d].%s" % (number, key), statement[key]
 
 
 def _reached(table: Table, calls: Calls) -> dict[str, list[Chain]]:
