@@ -95,7 +95,9 @@ def test_anything_is_a_number_or_a_clear_error(name: str, value: Any) -> None:
         number = type.number_of(value)
     except DatatypeError as error:
         assert error.message
-        assert error.found == value or value != value
+        # of several flags in one text it is the wrong one
+        part = type.bitmask and isinstance(value, str) and error.found and error.found in value
+        assert error.found == value or value != value or part
         assert error.allowed
     else:
         assert isinstance(number, int)
@@ -105,6 +107,9 @@ def test_anything_is_a_number_or_a_clear_error(name: str, value: Any) -> None:
 
 
 REFUSED = [
+    ("tcp_flag", "syn,akc", "unknown value for data type tcp_flag; found 'akc'", "did you mean 'ack'?"),
+    ("tcp_flag", "syn,", "a name is missing beside a comma or |; found 'syn,'", ""),
+    ("ct_event", "|", "a name is missing beside a comma or |; found '|'", ""),
     ("inet_service", "sshh", "unknown service; found 'sshh'", "did you mean 'ssh'?"),
     ("inet_service", 65536, "does not fit a port", "from 0 to 65535"),
     ("inet_service", -1, "does not fit a port", "from 0 to 65535"),

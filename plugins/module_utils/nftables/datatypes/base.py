@@ -157,12 +157,17 @@ class Flags(DataType):
         self.bitmask = True
 
     def number_of(self, value: object, bits: int = 0) -> int:
-        """One flag, a number, or several names in one text: ``syn,ack`` or ``syn|ack``."""
+        """One flag, a number, or several names in one text: ``syn,ack`` or ``syn|ack``.
+
+        An error is about the one name that is wrong.
+        """
         if isinstance(value, str) and ("," in value or "|" in value):
-            words = value.replace("|", ",").split(",")
+            words = [word.strip() for word in value.replace("|", ",").split(",")]
+            if not all(words):
+                raise DatatypeError("a name is missing beside a comma or |", value, self.allowed(bits))
             number = 0
             for word in words:
-                number |= super().number_of(word.strip(), bits)
+                number |= super().number_of(word, bits)
             return number
         return super().number_of(value, bits)
 
