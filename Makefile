@@ -41,7 +41,7 @@ test: setup $(BUILD)/test-programs
 	@$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS) tests/unit tests/kernel tests/playbooks
 
 fleet: setup
-	@cd $(COLLECTION) && $(CURDIR)/$(BIN)/molecule test -s fleet
+	@cd $(COLLECTION) && MOLECULE_GLOB='molecule/*/molecule.yml' $(CURDIR)/$(BIN)/molecule test -s fleet
 
 bench: setup $(BUILD)/test-programs
 	@$(BIN)/python tests/bench/run.py

@@ -8,6 +8,7 @@ The fleet of a hundred hosts takes minutes: molecule test -s fleet.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -32,6 +33,8 @@ def molecule(directory: Path, *arguments: str) -> subprocess.CompletedProcess[st
         **{key: value for key, value in os.environ.items() if not key.startswith("MOLECULE")},
         **own,
         "PATH": "%s:%s" % (BIN, os.environ["PATH"]),
+        # Scenarios of a collection may be in extensions/molecule too; a pattern settles where these are.
+        "MOLECULE_GLOB": "molecule/*/molecule.yml",
         "JUNIT_OUTPUT_DIR": str(directory / "reports"),
         "NO_COLOR": "1",
         # Nothing is to be had from there: whoever asks must fail.
@@ -71,12 +74,14 @@ def gone(tmp_path: Path) -> Iterator[None]:
     assert list(NAMESPACES.glob("molecule-compliance-*")) == []
 
 
-def test_default(tmp_path: Path) -> None:
-    done = molecule(tmp_path, "test", "-s", "default")
+@pytest.mark.parametrize("scenario", ["default", "conntrack"])
+def test_scenario(tmp_path: Path, scenario: str) -> None:
+    done = molecule(tmp_path, "test", "-s", scenario)
     assert done.returncode == 0, done.stdout
     assert "actions=7  successful=7  disabled=0  skipped=0  missing=0  failed=0" in done.stdout
     assert "galaxy" not in done.stdout
-    assert list(NAMESPACES.glob("molecule-default-*")) == []
+    assert "WARNING" not in done.stdout
+    assert list(NAMESPACES.glob("molecule-%s-*" % scenario)) == []
 
 
 def test_compliance_is_an_audit(tmp_path: Path, gone: None) -> None:
@@ -85,6 +90,8 @@ def test_compliance_is_an_audit(tmp_path: Path, gone: None) -> None:
     tasks, failed = report(tmp_path)
     assert failed == []
     assert len([name for name in tasks if name.endswith("The kernel holds what is declared")]) == 2
+    in_line = {"state": "in line", "kernel": [], "boot": []}
+    assert json.loads((tmp_path / "reports/audit.json").read_text()) == {"first": in_line, "second": in_line}
 
     second = ["ip", "netns", "exec", "molecule-compliance-second"]
     drift = "nft add rule inet edge input udp dport 53 accept"
@@ -93,8 +100,13 @@ def test_compliance_is_an_audit(tmp_path: Path, gone: None) -> None:
     assert done.returncode != 0
     assert re.search(r"-\s+udp dport 53 accept", done.stdout)
     ((task, message),) = report(tmp_path)[1]
-    assert task == "[second] Audit the firewalls: The kernel holds what is declared"
+    assert task == "[second] Judge: The kernel holds what is declared"
     assert "udp dport 53 accept" in message
+    stands = json.loads((tmp_path / "reports/audit.json").read_text())
+    assert stands["first"] == in_line
+    assert stands["second"]["state"] == "drifted"
+    ((drifted,),) = [stands["second"]["kernel"]]
+    assert (drifted["action"], drifted["chain"], drifted["rule"]) == ("remove", "input", drift.split("input ")[1])
     # An audit changes nothing.
     listed = subprocess.run([*second, "nft", "list", "ruleset"], check=True, capture_output=True, text=True)
     assert "udp dport 53 accept" in listed.stdout

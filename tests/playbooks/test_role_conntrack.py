@@ -154,3 +154,23 @@ def test_what_is_wrong_is_said_before_anything_is_done(
         (failed,) = [one for one in done.results if one["host"] == name and one["status"] == "failed"]
         assert words in json.dumps(failed["result"]).replace('\\"', '"'), failed["result"]
     assert netns.nft_text() == ""
+
+
+def test_a_namespace_leaves_the_files_of_its_machine_alone(
+    tmp_path: Path, host: PrivateHost, netns: Namespace
+) -> None:
+    for path in (
+        "etc/sysctl.d/70-rempart-conntrack.conf",
+        "etc/systemd/system/rempart-conntrack.service",
+        "etc/systemd/system/rempart-conntrack-export.service",
+        "etc/munin/plugins/rempart_conntrack",
+    ):
+        (host.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (host.root / path).write_text("# the machine's\n")
+    before = host.files()
+    declared = {**DECLARED, "conntrack_munin": True, "conntrack_prometheus_textfile": "/var/lib/figures.prom"}
+    for variables in (declared, {**DECLARED, "conntrack_settings": {}}, {"conntrack_state": "absent"}):
+        done = play(tmp_path, {netns.name: variables}, [], prefix=host.prefix(), roles=[{"role": ROLE}])
+        assert changed(done) != []
+        assert host.files() == before
+        assert host.files("var/lib") == set()

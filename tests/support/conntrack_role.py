@@ -33,7 +33,7 @@ def run(
     """
     return play(
         directory,
-        {netns.name: variables},
+        {netns.name: {"conntrack_files": True, **variables}},
         [],
         *arguments,
         prefix=host.prefix(),
