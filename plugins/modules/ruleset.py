@@ -177,6 +177,9 @@ options:
         entered in the table of connections, if it is older than connection tracking, so that it is
         C(established) to the new rules. After the change a packet of it must come through within five
         seconds, or else the tables are put back as they were and the task fails.
+      - Then the controller makes a new connection, and confirms the change over it. A change that nobody
+        confirms, since the tables let in no new connection or the controller is gone, the host takes back
+        by itself, after twice the connection's timeout and ten seconds.
       - Where nothing changes, and on hosts that no connection leads to, this does nothing. A change takes up
         to a second longer.
       - Needs Linux 5.6 and, in a container, the capability CAP_SYS_PTRACE. Elsewhere, and in tasks that run
@@ -370,6 +373,7 @@ def main() -> None:
             "full": {"type": "bool", "default": False},
             "keep_session": {"type": "bool", "default": True},
             "_document": DOCUMENT,
+            "_confirm": {"type": "float", "default": 0.0},
         },
         supports_check_mode=True,
     )
@@ -379,9 +383,13 @@ def main() -> None:
         from ..module_utils.session.keep import reconcile_keeping
 
         text = params["_document"] or text_of({"tables": given_tables(params["tables"])})
+        pending = None
         if params["state"] == "present":
-            way = reconcile_keeping if params["keep_session"] else reconcile
-            outcome = way(source_of(text), params["netns"], module.check_mode, params["full"])
+            options = source_of(text), params["netns"], module.check_mode, params["full"]
+            if params["keep_session"]:
+                outcome, pending = reconcile_keeping(*options, confirm=params["_confirm"])
+            else:
+                outcome = reconcile(*options)
         else:
             tables = json.loads(text)["tables"]
             outcome = remove(
@@ -389,7 +397,10 @@ def main() -> None:
                 params["netns"],
                 module.check_mode,
             )
-        module.exit_json(**result_of(outcome, module._diff))
+        result = result_of(outcome, module._diff)
+        if pending is not None:
+            result["_pending"] = pending
+        module.exit_json(**result)
 
 
 if __name__ == "__main__":

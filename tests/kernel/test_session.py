@@ -11,6 +11,7 @@ import shutil
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from rempart.ruleset.generation import generation as generation_of
 from rempart.ruleset.reconcile import Source, reconcile
 from rempart.session import carrier, tracked
 from rempart.session.keep import reconcile_keeping
+from rempart.session.pending import TAKEN_BACK
 
 from tests.support.namespaces import Namespace, veth
 from tests.support.ssh import SshServer
@@ -157,8 +159,11 @@ from rempart.session import carrier
 from rempart.session.keep import reconcile_keeping
 found = [(one.local, one.remote) for one in carrier.find()]
 try:
-    outcome = reconcile_keeping(Source.of_mapping(json.loads(sys.argv[1])), wait=float(sys.argv[2]))
-    print(json.dumps({"changed": outcome.changed, "generation": outcome.generation, "carriers": found}))
+    wait, confirm = map(float, sys.argv[2:])
+    source = Source.of_mapping(json.loads(sys.argv[1]))
+    outcome, pending = reconcile_keeping(source, wait=wait, confirm=confirm)
+    result = {"pending": pending, "changed": outcome.changed, "generation": outcome.generation}
+    print(json.dumps({**result, "carriers": found}))
 except RempartError as error:
     print(json.dumps({"error": str(error), "carriers": found}))
 """
@@ -174,10 +179,15 @@ def client_of(server: SshServer) -> str:
 
 
 def apply_over_ssh(
-    server: SshServer, client: Namespace, document: dict[str, Any], wait: float = 3, *under: str
+    server: SshServer,
+    client: Namespace,
+    document: dict[str, Any],
+    wait: float = 3,
+    *under: str,
+    confirm: float = 0,
 ) -> Any:
     """What a process below the SSH server finds when it applies the document, run ``under`` a command."""
-    command = shlex.join([*under, sys.executable, "-c", RUN, json.dumps(document), str(wait)])
+    command = shlex.join([*under, sys.executable, "-c", RUN, json.dumps(document), str(wait), str(confirm)])
     done = server.command(client, command)
     assert done.returncode == 0, done.stderr + server.log()
     return json.loads(done.stdout)
@@ -205,7 +215,7 @@ def test_neither_environment_nor_terminal_matter(pair: Pair, server: SshServer) 
 def test_process_that_nobody_carries_changes_at_once(pair: Pair, server: SshServer) -> None:
     with server.session(pair.client) as session:
         assert session.lives()
-        outcome = pair.machine.call(reconcile_keeping, Source.of_mapping(strict()))
+        outcome, _ = pair.machine.call(reconcile_keeping, Source.of_mapping(strict()))
         assert outcome.changed and outcome.attempts == 1
         assert not session.lives(1.5)
 
@@ -243,3 +253,31 @@ def test_change_that_would_cut_it_is_taken_back(
     assert "They were put back as they were" in found["error"]
     assert pair.machine.nft_text() == before
     assert "counter packets 5 bytes 9" in pair.machine.run("nft", "list", "ruleset").stdout
+
+
+def test_change_that_nobody_confirms_is_taken_back(pair: Pair, server: SshServer) -> None:
+    pair.machine.nft("table inet edge { chain input { counter packets 5 bytes 9; }; }")
+    before = pair.machine.run("nft", "list", "ruleset").stdout
+    found = apply_over_ssh(server, pair.client, strict(), confirm=2)
+    assert found["changed"] is True
+    assert "policy drop" in pair.machine.nft_text()
+    taken_back = Path(found["pending"] + TAKEN_BACK)
+    for _ in range(200):
+        if taken_back.exists():
+            break
+        time.sleep(0.1)
+    assert taken_back.read_text() == ""
+    taken_back.unlink()
+    assert not Path(found["pending"]).exists()
+    assert pair.machine.run("nft", "list", "ruleset").stdout == before
+
+
+def test_change_that_is_confirmed_stays(pair: Pair, server: SshServer) -> None:
+    found = apply_over_ssh(server, pair.client, strict(), confirm=2)
+    Path(found["pending"]).unlink()
+    time.sleep(3)
+    assert "policy drop" in pair.machine.nft_text()
+    assert not Path(found["pending"] + TAKEN_BACK).exists()
+    # Where nothing changes there is nothing to confirm.
+    again = apply_over_ssh(server, pair.client, strict(), confirm=2)
+    assert (again["changed"], again["pending"]) == (False, None)

@@ -307,7 +307,9 @@ def test_first_run_over_ssh_keeps_its_connection(
     assert done.statuses() == {"far": ["changed", "ok", "changed", "skipped", "changed", "changed"]}, (
         done.output
     )
-    assert done.of("before")["stdout"] == done.of("after")["stdout"] != ""
+    # The change was confirmed over a connection of its own, which the rest goes by.
+    assert done.of("before")["stdout"] != done.of("after")["stdout"] != ""
+    assert "_pending" not in done.of(KERNEL)
     assert server.namespace.nft_text("tables") == "table inet edge\n"
     # Who comes anew is let in, and has nothing to change.
     again = over_ssh(directory, client, server, **variables)
@@ -327,3 +329,50 @@ def test_first_run_over_ssh_that_forgets_ssh_is_taken_back(
     assert "accept ct_state established on input and on output" in message
     assert server.namespace.nft_text() == ""
     assert booting.files(image) == []
+
+
+def test_first_run_over_ssh_that_lets_nobody_in_again_is_taken_back(
+    directory: Path, machine: tuple[Namespace, SshServer], image: Path
+) -> None:
+    client, server = machine
+    server.namespace.nft("table inet edge { chain input { counter packets 5 bytes 9; }; }")
+    before = server.namespace.run("nft", "list", "ruleset").stdout
+    shut = [
+        {
+            "name": "edge",
+            "chains": [
+                {
+                    "name": "input",
+                    "hook": "input",
+                    "policy": "drop",
+                    "rules": [
+                        {"ct_state": ["established", "related"], "verdict": "accept"},
+                        {"protocol": "tcp", "saddr": "10.9.0.77", "dport": "ssh", "verdict": "accept"},
+                    ],
+                }
+            ],
+        },
+        {"name": "other", "chains": [{"name": "c"}]},
+    ]
+    variables = {"firewall_boot_root": str(image), "ansible_timeout": 2}
+    done = over_ssh(directory, client, server, firewall_tables=shut, **variables)
+    assert done.statuses() == {"far": ["changed", "ok", "failed"]}, done.output
+    result = done.of(KERNEL)
+    assert "with these tables no new connection to the host could be made" in result["msg"]
+    assert "They were put back as they were; accept new connections" in result["msg"]
+    assert result["changed"] is False
+    assert server.namespace.run("nft", "list", "ruleset").stdout == before
+    assert booting.files(image) == []
+
+
+def test_task_that_nobody_waits_for_changes_and_tries_nothing(
+    directory: Path, machine: tuple[Namespace, SshServer]
+) -> None:
+    client, server = machine
+    tables = [{"name": "edge", "chains": [{"name": "input", "hook": "input", "policy": "accept"}]}]
+    task = {"name": "later", "rempart.netfilter.ruleset": {"tables": tables}, "async": 30, "poll": 1}
+    tasks = [{"name": "before", **WAY}, task, {"name": "after", **WAY}]
+    done = play(directory, {"far": server.variables}, tasks, prefix=client.argv())
+    assert done.of("later")["changed"] is True
+    assert done.of("before")["stdout"] == done.of("after")["stdout"] != ""
+    assert server.namespace.nft_text("tables") == "table inet edge\n"

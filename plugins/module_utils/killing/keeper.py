@@ -10,10 +10,10 @@ ended before, the next kill removes the table.
 
 from __future__ import annotations
 
-import os
 import time
 
 from ..errors import RempartError
+from ..host.detached import detach
 from ..netlink.socket import NetlinkSocket
 from .cut_table import CutTable
 
@@ -28,30 +28,8 @@ def leave(kernel: NetlinkSocket) -> bool:
     """
     if CutTable(kernel).remove_if_idle():
         return False
-    try:
-        child = os.fork()
-    except OSError:  # no room for a process: the next kill tidies up
-        return False
-    if child:
-        os.waitpid(child, 0)
-        return True
-    try:
-        os.setsid()
-        if os.fork() == 0:
-            _alone(kernel.socket.fileno())
-            _wait(CutTable(kernel))
-    finally:
-        os._exit(0)
-
-
-def _alone(kept: int) -> None:
-    """Hold nothing that keeps others waiting or busy: streams, files, directories."""
-    os.chdir("/")
-    null = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        os.dup2(null, stream)
-    os.closerange(3, kept)
-    os.closerange(kept + 1, os.sysconf("SC_OPEN_MAX"))
+    # Where there is no room for a process the next kill tidies up.
+    return detach(lambda: _wait(CutTable(kernel)), kernel.socket.fileno())
 
 
 def _wait(table: CutTable) -> None:

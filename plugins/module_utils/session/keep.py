@@ -5,7 +5,8 @@
 
 Before the change the connection gets an entry in the table of connections, if it has none: to
 a ruleset that lets in ``established`` it is established from the first packet on. After the
-change a packet of it must come through. If none does, the tables are put back as they were.
+change a packet of it must come through. If none does, the tables are put back as they were. So
+they are later where nobody confirms the change, which takes a new connection.
 """
 
 from __future__ import annotations
@@ -62,13 +63,23 @@ class _Preparing(Progress):
 
 
 def reconcile_keeping(
-    source: Source, netns: str | None = None, check: bool = False, full: bool = False, wait: float = WAIT
-) -> Outcome:
+    source: Source,
+    netns: str | None = None,
+    check: bool = False,
+    full: bool = False,
+    wait: float = WAIT,
+    confirm: float = 0,
+) -> tuple[Outcome, str | None]:
     """``reconcile``, and the TCP connections that carry this process live on.
 
+    With ``confirm``, what was changed over such a connection is taken back in so many seconds, unless
+    somebody confirms it: by removing the file whose path is returned beside the outcome.
+
     Raises HostError, with everything put back as it was, where a connection is not heard of within
-    ``wait`` seconds of the change; DocumentError, HostError, KernelError as ``reconcile``.
+    ``wait`` seconds of the change, or nothing could take it back later; DocumentError, HostError,
+    KernelError as ``reconcile``.
     """
+    pending = None
     preparing = _Preparing(netns)
     try:
         outcome = reconcile(source, netns, check, full, progress=preparing)
@@ -79,34 +90,38 @@ def reconcile_keeping(
                 lost = proof.silent(kernel, preparing.carriers, wait)
             if lost:
                 raise _taken_back(lost[0], outcome.plan, netns, wait)
+            if confirm:
+                pending = _pending(outcome.plan, netns, confirm)
     finally:
         ended = preparing.end()
     if ended is not None:
         outcome.generation = ended.generation
-    return outcome
+    return outcome, pending
+
+
+def _pending(plan: Plan, netns: str | None, seconds: float) -> str:
+    from .before import Before
+    from .pending import leave
+
+    before = Before(plan, netns)
+    try:
+        return leave(before, seconds)
+    except RempartError:
+        before.put_back()
+        raise
 
 
 def _taken_back(lost: Carrier, plan: Plan, netns: str | None, wait: float) -> HostError:
     """Put the tables back, and the error that says so, or that it failed."""
     message = "these tables cut %s: nothing of it came through within %g seconds" % (lost, wait)
-    cure = "accept ct_state established on input and on output, or port %d; or set keep_session: false"
+    cure = (
+        "accept ct_state established on input and on output (untracked, where it is not tracked), "
+        "or port %d; or set keep_session: false"
+    )
+    from .before import Before
+
     try:
-        put_back(plan, netns)
+        Before(plan, netns).put_back()
     except RempartError as error:
         return HostError("%s, and they could not be put back: %s" % (message, error))
     return HostError("%s. They were put back as they were" % message, cure=cure % lost.local[1])
-
-
-def put_back(plan: Plan, netns: str | None = None) -> None:
-    """Undo what a plan has done: its tables become what they were when it was made, counters included.
-
-    Raises RempartError where that fails.
-    """
-    from ..ruleset.capture import of_picture
-    from ..ruleset.kernel import Picture
-
-    held = {(one.number, one.name): one.kernel for one in plan.tables if one.kernel is not None}
-    remove([(one.family, one.name) for one in plan.tables if one.kernel is None], netns)
-    if held:
-        before = of_picture(Picture(plan.generation, held), list(held), counts=True)
-        reconcile(Source.of_mapping(before.document), netns, full=True)
