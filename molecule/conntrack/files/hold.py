@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The rempart authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Connects to ports of an address, says a word on each connection, hears it back, and holds them for a minute."""
+"""Connects to ports of an address, says a word on each connection, hears it back, holds them for a minute."""
 
 from __future__ import annotations
 
