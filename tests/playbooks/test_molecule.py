@@ -1,57 +1,23 @@
 # SPDX-FileCopyrightText: The rempart authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The molecule scenarios of the role firewall, run as a user runs them. They need no network.
+"""The molecule scenarios, run as a user runs them. They need no network.
 
-The fleet of a hundred hosts takes minutes: molecule test -s fleet.
+Of the fleet only some hosts: all of them are "make fleet".
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.playbooks import ROOT, settings
-
-BIN = Path(sys.executable).parent
-NAMESPACES = Path("/run/netns")
-
-
-def molecule(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run molecule in the collection, with everything that it writes below a directory."""
-    own = settings(directory)
-    del own["ANSIBLE_CONFIG"]  # molecule writes one of its own
-    environment = {
-        **{key: value for key, value in os.environ.items() if not key.startswith("MOLECULE")},
-        **own,
-        "PATH": "%s:%s" % (BIN, os.environ["PATH"]),
-        # Scenarios of a collection may be in extensions/molecule too; a pattern settles where these are.
-        "MOLECULE_GLOB": "molecule/*/molecule.yml",
-        "JUNIT_OUTPUT_DIR": str(directory / "reports"),
-        "NO_COLOR": "1",
-        # Nothing is to be had from there: whoever asks must fail.
-        "ANSIBLE_GALAXY_SERVER": "http://192.0.2.1:9",
-    }
-    done = subprocess.run(
-        [str(BIN / "molecule"), *arguments],
-        cwd=ROOT,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=300,
-    )
-    done.stdout = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
-    return done
+from tests.support.molecule import NAMESPACES, molecule
 
 
 def report(directory: Path) -> tuple[list[str], list[tuple[str, str]]]:
@@ -110,3 +76,12 @@ def test_compliance_is_an_audit(tmp_path: Path, gone: None) -> None:
     # An audit changes nothing.
     listed = subprocess.run([*second, "nft", "list", "ruleset"], check=True, capture_output=True, text=True)
     assert "udp dport 53 accept" in listed.stdout
+
+
+def test_fleet(tmp_path: Path) -> None:
+    done = molecule(tmp_path, "test", "-s", "fleet", FLEET="006")
+    assert done.returncode == 0, done.stdout
+    assert "actions=7  successful=7  disabled=0  skipped=0  missing=0  failed=0" in done.stdout
+    said = " ".join(done.stdout.split())
+    assert re.search(r"6 hosts: the role firewall [\d.]+ s, a task .* [\d.]+ s: [\d.]+ times as long", said)
+    assert list(NAMESPACES.glob("molecule-fleet-*")) == []
