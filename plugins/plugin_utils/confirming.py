@@ -16,6 +16,7 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible.plugins.connection import ConnectionBase
 
 from ..module_utils.session.pending import TAKEN_BACK
 
@@ -24,7 +25,12 @@ _BETWEEN = 2.0  # seconds
 
 
 def seconds(action: ActionBase) -> float:
-    """How long the host shall wait: two attempts to connect, and some more for the login."""
+    """How long the host shall wait: two attempts to connect, and some more for the login.
+
+    0 where the connection cannot be made anew, such as that of the controller with itself: nothing is confirmed.
+    """
+    if type(action._connection).reset is ConnectionBase.reset:
+        return 0.0
     return 2.0 * _timeout(action) + 10
 
 

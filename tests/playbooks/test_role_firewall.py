@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -375,4 +376,22 @@ def test_task_that_nobody_waits_for_changes_and_tries_nothing(
     done = play(directory, {"far": server.variables}, tasks, prefix=client.argv())
     assert done.of("later")["changed"] is True
     assert done.of("before")["stdout"] == done.of("after")["stdout"] != ""
+    assert server.namespace.nft_text("tables") == "table inet edge\n"
+
+
+def test_controller_on_the_host_itself_keeps_the_login_that_it_is_run_from(
+    directory: Path, machine: tuple[Namespace, SshServer]
+) -> None:
+    client, server = machine
+    chain = {"name": "input", "hook": "input", "policy": "drop"}
+    chain["rules"] = [{"ct_state": "established", "verdict": "accept"}]  # type: ignore[assignment]
+    tasks = [{"name": "here", "rempart.netfilter.ruleset": {"tables": [{"name": "edge", "chains": [chain]}]}}]
+    playbook = directory / "here.yml"
+    playbook.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
+    environment = ["%s=%s" % one for one in settings(directory).items()]
+    program = [str(Path(sys.executable).parent / "ansible-playbook"), "-c", "local", str(playbook)]
+    done = server.command(client, shlex.join(["env", *environment, *program]))
+    assert done.returncode == 0 and "changed=1" in done.stdout, done.stdout + done.stderr
+    # There is no connection to make anew.
+    assert "Reset" not in done.stdout + done.stderr
     assert server.namespace.nft_text("tables") == "table inet edge\n"
