@@ -27,7 +27,7 @@ _BETWEEN = 2.0  # seconds
 def seconds(action: ActionBase) -> float:
     """How long the host shall wait: two attempts to connect, and some more for the login.
 
-    0 where the connection cannot be made anew, such as that of the controller with itself: nothing is confirmed.
+    0 where the connection cannot be made anew, such as the controller's with itself: nothing is confirmed.
     """
     if type(action._connection).reset is ConnectionBase.reset:
         return 0.0
