@@ -24,7 +24,7 @@ mount -t tmpfs labels /mnt
 mkdir -p /mnt/upper/xtables /mnt/work
 printf %%s %s > /mnt/upper/xtables/connlabel.conf
 mount -t overlay labels -o lowerdir=/etc,upperdir=/mnt/upper,workdir=/mnt/work /etc
-exec conntrack "$@"
+exec "$@"
 """
 
 _MOVING = (
@@ -42,11 +42,14 @@ def listing(namespace: Namespace, *options: str, labels: str = "") -> list[str]:
     """The lines of ``conntrack -L`` with these options; ``labels`` is what its file of label names holds."""
     argv = ["-L", *options]
     if labels:
-        script = _WITH_LABELS % shlex.quote(labels)
-        done = namespace.run("unshare", "--mount", "sh", "-ec", script, "sh", *argv)
-    else:
-        done = namespace.run("conntrack", *argv)
-    return done.stdout.splitlines()
+        return with_labels(namespace, labels, "conntrack", *argv)
+    return namespace.run("conntrack", *argv).stdout.splitlines()
+
+
+def with_labels(namespace: Namespace, labels: str, *argv: str) -> list[str]:
+    """The lines that a program prints where connlabel.conf holds ``labels``."""
+    script = _WITH_LABELS % shlex.quote(labels)
+    return namespace.run("unshare", "--mount", "sh", "-ec", script, "sh", *argv).stdout.splitlines()
 
 
 def still(line: str) -> str:
@@ -82,11 +85,11 @@ def events(namespace: Namespace, *options: str) -> Iterator[Events]:
     """Run ``conntrack -E`` with these options, listening before the block begins."""
     with tempfile.TemporaryDirectory() as directory:
         printed = Path(directory, "printed")
-        before = _listeners(namespace)
+        before = listeners(namespace)
         with open(printed, "wb") as output:
             process = namespace.popen("conntrack", "-E", *options, stdout=output, stderr=subprocess.DEVNULL)
         end = time.monotonic() + 5
-        while _listeners(namespace) == before:
+        while listeners(namespace) == before:
             assert time.monotonic() < end, "conntrack -E does not listen"
             time.sleep(0.01)
         try:
@@ -96,7 +99,7 @@ def events(namespace: Namespace, *options: str) -> Iterator[Events]:
             process.wait()
 
 
-def _listeners(namespace: Namespace) -> list[str]:
+def listeners(namespace: Namespace) -> list[str]:
     """The netfilter sockets of a namespace that joined groups, as /proc/net/netlink lists them."""
     lines = namespace.call(lambda: Path("/proc/thread-self/net/netlink").read_text()).splitlines()[1:]
     return [line for line in lines if line.split()[1] == "12" and int(line.split()[3], 16)]

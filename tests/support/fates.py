@@ -10,6 +10,7 @@ is a mapping, as test data has it:
 ``iif``        the device that it comes by, eth0 if it is not said
 ``protocol``   tcp, udp, icmp or a number
 ``saddr`` ``daddr`` ``sport`` ``dport`` ``flags`` ``type`` ``code`` ``tos``
+``listen``     true: a socket waits for it, so that the host answers no TCP packet with a reset
 ``fragment``   which fragment of a larger packet, 1 or 2
 """
 
@@ -37,7 +38,8 @@ LAST = 64999
 _NUMBERS = {"tcp": packets.TCP, "udp": packets.UDP, "icmp": packets.ICMP}
 _ERRORS = (3, 5, 11)  # ICMP: destination-unreachable, redirect, time-exceeded
 
-WITNESS = """
+WITNESS = (
+    """
 table inet witness {
   counter arrived { }
   chain first { type filter hook prerouting priority -2147483648; ip id %d counter name "arrived"; }
@@ -48,7 +50,9 @@ table inet witness {
     icmp type destination-unreachable log prefix "answer" group 9 queue-threshold 1
     tcp flags rst log prefix "answer" group 9 queue-threshold 1; }
 }
-""" % LAST
+"""
+    % LAST
+)
 
 
 class Fate(NamedTuple):
@@ -104,7 +108,10 @@ class Host:
         for one in sent:
             if one["way"] == "in":
                 self.host.run("ip", "route", "replace", "local", one["daddr"], "dev", "lo")
-        with log_group(self.host, 9) as log:
+        with log_group(self.host, 9) as log, contextlib.ExitStack() as held:
+            for one in sent:
+                if one.get("listen"):
+                    held.enter_context(self._listening(one["dport"]))
             for one, packet in zip(sent, built):
                 self._send(one, packet)
             self._wait()
@@ -114,6 +121,12 @@ class Host:
             if one["way"] == "in":
                 self.host.run("ip", "route", "del", "local", one["daddr"], "dev", "lo", check=False)
         return [_fate(one, packet, logged) for one, packet in zip(sent, built)]
+
+    def _listening(self, port: int) -> socket.socket:
+        made = self.host.socket(socket.AF_INET, socket.SOCK_STREAM)
+        made.bind(("0.0.0.0", port))
+        made.listen(8)
+        return made
 
     def _send(self, one: Mapping[str, Any], packet: bytes) -> None:
         if one["way"] in ("in", "forward"):
@@ -139,7 +152,8 @@ def build(one: Mapping[str, Any], number: int) -> bytes:
     """The packet of a mapping, with ``number`` for its identification."""
     header = {"identification": number, "tos": one.get("tos", 0)}
     ends = one["saddr"], one["daddr"]
-    ports = {key: one[key] for key in ("sport", "dport") if key in one}
+    # Each from a port of its own, so that a reset tells which packet it answers.
+    ports = {"sport": one.get("sport", 4000 + number), "dport": one.get("dport", 9)}
     data = b"x" * 64 if "fragment" in one else b"rempart"
     if one["protocol"] == "tcp":
         whole = packets.tcp(*ends, **ports, flags=one.get("flags", "syn"), data=data, **header)
@@ -168,7 +182,11 @@ def _fate(one: Mapping[str, Any], packet: bytes, logged: Sequence[Logged]) -> Fa
         seen = Seen(found.packet)
         if seen.code and seen.code[0] in _ERRORS and _identification(seen.inner) == _identification(packet):
             return Fate("reject", answer="icmp %d %d" % seen.code)
-        if "rst" in seen.flags and (seen.saddr, seen.sport, seen.dport) == (sent.daddr, sent.dport, sent.sport):
+        if "rst" in seen.flags and (seen.saddr, seen.sport, seen.dport) == (
+            sent.daddr,
+            sent.dport,
+            sent.sport,
+        ):
             return Fate("reject", answer="reset")
     return Fate("drop")
 

@@ -1,0 +1,18 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""All pages that are made, by their paths in the repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.support.coming_from import NAMES
+from tests.support.reference import coming_from
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def pages() -> dict[str, str]:
+    """Each path, relative to the repository, with the text that belongs there."""
+    return {"docs/coming-from/%s.md" % name: coming_from.page(name) for name in NAMES}
