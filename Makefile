@@ -6,6 +6,7 @@
 # make fleet   100 network namespaces as hosts of one play, with molecule
 # make bench   the speed of the engine against other tools'
 # make lint    ruff and mypy
+# make reference  write the pages of docs/ that are made from the code
 # make lock    write requirements.txt from requirements.in
 # make clean   remove what these made in this directory
 #
@@ -26,7 +27,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH):/usr/sbin:/sbin
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/$(BUILD)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test fleet bench lint lock clean
+.PHONY: help setup demo test fleet bench lint reference lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -54,6 +55,9 @@ lint: $(BUILD)/python $(BUILD)/typing/rempart
 	@MYPYPATH=$(BUILD)/typing $(BIN)/mypy --package tests.support
 	@$(BIN)/mypy plugins/connection
 	@$(BIN)/mypy extensions
+
+reference: $(BUILD)/python
+	@$(BIN)/python -m tests.support.reference
 
 lock: $(BUILD)/venv
 	@rm -rf $(BUILD)/lock

@@ -1,11 +1,10 @@
 # SPDX-FileCopyrightText: The rempart authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every row of docs/coming-from/, by the tools of old: the same fate of packets, the same lines, the same keys."""
+"""Every row of docs/coming-from/ against the tools of old: the fate of packets, listings, keys."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import shlex
@@ -182,7 +181,7 @@ def test_lines_are_those_of_conntrack(tracked: Namespace, name: str, row: Row) -
     assert sorted(map(still, done.stdout.splitlines())) == sorted(map(still, there))
     everything = len(tracked.run("conntrack", "-L").stdout.splitlines())
     narrowing = [one for one in shlex.split(row["command"])[3:] if "=" in one]
-    assert 0 < len(there) and (len(there) < everything or not narrowing)
+    assert len(there) > 0 and (len(there) < everything or not narrowing)
 
 
 # Settings, by what /proc has

@@ -7,7 +7,7 @@ A row says what was written of old, what is written here, and how the two are co
 
 ``old``         the command of old, or several that come to the same; ``case`` is words instead
 ``chain``       the chain of the page's frame that ``rules`` stand in; ``policy`` is its policy
-``rules``       the rules there; ``before`` are those that stood there before, as after the first of ``iptables``
+``rules``       the rules there; ``before`` are those that stood there until then
 ``chains``      several chains by name, with their rules; one that the frame has not is a user chain
 ``conntrack``   the document's key of this name
 ``tables``      the document's key of this name, as a block

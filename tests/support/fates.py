@@ -151,18 +151,18 @@ class Host:
 def build(one: Mapping[str, Any], number: int) -> bytes:
     """The packet of a mapping, with ``number`` for its identification."""
     header = {"identification": number, "tos": one.get("tos", 0)}
-    ends = one["saddr"], one["daddr"]
+    source, target = one["saddr"], one["daddr"]
     # Each from a port of its own, so that a reset tells which packet it answers.
     ports = {"sport": one.get("sport", 4000 + number), "dport": one.get("dport", 9)}
     data = b"x" * 64 if "fragment" in one else b"rempart"
     if one["protocol"] == "tcp":
-        whole = packets.tcp(*ends, **ports, flags=one.get("flags", "syn"), data=data, **header)
+        whole = packets.tcp(source, target, **ports, flags=one.get("flags", "syn"), data=data, **header)
     elif one["protocol"] == "udp":
-        whole = packets.udp(*ends, **ports, data=data, **header)
+        whole = packets.udp(source, target, **ports, data=data, **header)
     elif one["protocol"] == "icmp":
-        whole = packets.icmp(*ends, one["type"], one.get("code", 0), b"\0\1\0\1" + data, **header)
+        whole = packets.icmp(source, target, one["type"], one.get("code", 0), b"\0\1\0\1" + data, **header)
     else:
-        whole = packets.ip(*ends, int(one["protocol"]), data, **header)
+        whole = packets.ip(source, target, int(one["protocol"]), data, **header)
     return packets.fragments(whole, 32)[one["fragment"] - 1] if "fragment" in one else whole
 
 

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The rempart authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""docs/coming-from/ leaves out no command of the texts that the product was made from, and claims nothing untested."""
+"""docs/coming-from/ leaves out no command of the texts of old, and shows no example that is not tested."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ from .fields import V4
 from .filters import Filter
 from .trials import Trials
 
-_TUPLE = (
+TUPLE = (
     "saddr",
     "daddr",
     "reply_saddr",
@@ -51,8 +51,8 @@ _TUPLE = (
 _WITH_PORTS = (socket.IPPROTO_TCP, socket.IPPROTO_UDP)
 _SAMPLE_PROTOCOL = int(socket.IPPROTO_TCP)
 
-_SINCE_TUPLE = (5, 8)
-_SINCE = {"mark": (3, 6), "status": (5, 15), "zone": (6, 8)}
+SINCE_TUPLE = (5, 8)
+SINCE = {"mark": (3, 6), "status": (5, 15), "zone": (6, 8)}
 
 
 class Part:
@@ -89,7 +89,7 @@ def _promised(name: str, family: int) -> bool:
     """Whether the kernel's version is one that lists by this part rightly."""
     if name.endswith("addr") and family != socket.AF_INET:
         return False
-    return _version() >= _SINCE.get(name, _SINCE_TUPLE)
+    return _version() >= SINCE.get(name, SINCE_TUPLE)
 
 
 def _version() -> tuple[int, int]:
@@ -117,7 +117,7 @@ def _askable(filter: Filter) -> tuple[dict[str, int], bool]:
     seen = {"family"}
     choices = filter.choices
     protocol = choices["protocol"].only if "protocol" in choices else None
-    for name in _TUPLE if filter.family else ():
+    for name in TUPLE if filter.family else ():
         item = choices[name].only if name in choices else None
         if item is None or item.mask is not None or item.low != item.high:
             continue

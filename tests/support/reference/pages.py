@@ -8,11 +8,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.support.coming_from import NAMES
-from tests.support.reference import coming_from
+from tests.support.reference import coming_from, command, connections, modules, schema, statements
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 def pages() -> dict[str, str]:
     """Each path, relative to the repository, with the text that belongs there."""
-    return {"docs/coming-from/%s.md" % name: coming_from.page(name) for name in NAMES}
+    return {
+        **{"docs/coming-from/%s.md" % name: coming_from.page(name) for name in NAMES},
+        "docs/reference/document.md": schema.page(),
+        "docs/reference/command.md": command.page(),
+        "docs/reference/filter.md": connections.filter_page(),
+        "docs/reference/settings.md": connections.settings_page(),
+        "docs/reference/helpers.md": connections.helpers_page(),
+        "docs/reference/results.md": modules.page(),
+        "docs/statements.md": statements.page(),
+    }
