@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from rempart.document.flat import lower
@@ -64,6 +65,12 @@ def test_every_key_of_the_schema_is_described() -> None:
 )
 def test_what_a_rule_leaves_out_is_the_default(rule: dict[str, Any], said: dict[str, Any]) -> None:
     assert lower(rule, "inet") == lower(said, "inet")
+
+
+def test_the_picture_is_well_formed() -> None:
+    drawn = ElementTree.fromstring(PAGES["docs/images/packet-way.svg"].encode())
+    texts = [one.text for one in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"prerouting", "connection tracking", "rempart_cut"} <= set(texts)
 
 
 def test_every_module_is_there() -> None:
