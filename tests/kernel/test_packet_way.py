@@ -214,7 +214,7 @@ def test_captures_come_before_ingress_and_after_egress(host: Host, hook: str, ca
 
 
 def test_the_picture_has_what_is_proven_here() -> None:
-    """The kernel's own steps are those of the tests above, and names have the priorities that they stand for."""
+    """The kernel's own steps are those of the tests above, and names stand for the priorities beside them."""
     kernel = {(hook, one.priority) for hook, steps in HOOKS.items() for one in steps if one.by == "kernel"}
     assert kernel == {
         *(("prerouting", one) for one in (-400, -200, -100)),

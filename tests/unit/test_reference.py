@@ -31,7 +31,11 @@ def test_no_page_is_left_over() -> None:
 
 def test_every_page_is_linked() -> None:
     index = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
-    assert all("(%s)" % path[len("docs/") :] in index for path in PAGES if "coming-from" not in path)
+    assert all(
+        "(%s)" % path[len("docs/") :] in index
+        for path in PAGES
+        if path.startswith(("docs/reference/", "docs/statements"))
+    )
 
 
 def nodes(part: Any) -> Iterator[dict[str, Any]]:
