@@ -44,7 +44,8 @@ class Output:
         if "labels" in details:
             from rempart.conntrack import labels
 
-            self.label_names = labels.names()
+            # conntrack(8) too says nothing of labels where nobody named any
+            self.label_names = labels.names() or None
 
     @property
     def swift(self) -> bool:
