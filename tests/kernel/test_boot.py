@@ -116,20 +116,21 @@ def test_names_stand_for_what_they_stood_for(
     root: Path, netns: Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = {"web.example": ["192.0.2.7", "2001:db8::7"]}
-    user = {"keeper": 61234}
+    user = {"keeper": 61234, "clerk": 61300}
     monkeypatch.setattr(hosts, "system_lookup", lambda name: known[name])
     monkeypatch.setattr(pwd, "getpwnam", lambda name: SimpleNamespace(pw_uid=user[name]))
     rules = ({"saddr": "web.example", "verdict": "accept"}, {"daddr": "web.example", "verdict": "drop"})
     owner = {"name": "o", "hook": "output", "rules": [{"skuid": "keeper", "verdict": "drop"}]}
     table = edge(*rules)
     table["chains"].append(owner)
+    table["sets"] = [{"name": "s", "type": "uid", "elements": ["clerk"]}]
     keep(root, table)
     header = json.loads((root / DOCUMENT[1:]).read_text())["rempart"]
     assert header["addresses"] == known
-    assert header["numbers"] == {"uid keeper": 61234}
+    assert header["numbers"] == {"uid clerk": 61300, "uid keeper": 61234}
     assert boot(netns, root).returncode == 0
     text = netns.nft_text()
-    for line in ("ip saddr 192.0.2.7 accept", "ip6 saddr 2001:db8::7 accept", "meta skuid 61234 drop"):
+    for line in ("ip saddr 192.0.2.7 accept", "ip6 saddr 2001:db8::7 accept", "meta skuid 61234 drop", "elements = { 61300 }"):
         assert line in text
     # When they mean something else, that is a change, and what boot applies from then on.
     assert not keep(root, table).changed

@@ -71,6 +71,20 @@ def test_check_only_needs_no_kernel() -> None:
     assert len(caught.value.problems) == 2
 
 
+def test_check_only_leaves_the_names_in_sets_to_the_host() -> None:
+    """Two unknown names are two elements."""
+    sets = [
+        {"name": "u", "type": "uid", "flags": ["interval"], "elements": ["nobody-here", "nor-her"]},
+        {"name": "g", "type": "ipv4_addr . gid", "elements": ["10.0.0.1 . nobody-here"]},
+    ]
+    verdicts = {"not-here": "accept", "nor-there": "drop"}
+    maps = [
+        {"name": "m", "type": "iface_index", "map": "verdict", "elements": verdicts},
+        {"name": "i", "type": "devgroup", "map": "mark", "flags": ["interval"], "elements": {"a": 1, "b": 2}},
+    ]
+    check_only({"tables": [{"name": "t", "sets": sets, "maps": maps}]})
+
+
 def test_root_of_a_user_namespace_is_not_root_here(netns: Namespace) -> None:
     """It has every capability, but none over this network namespace."""
     apply(HELD, netns)

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import pwd
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -49,6 +51,16 @@ def test_a_part_of_a_table_is_always_compared(netns: Namespace) -> None:
     netns.nft("add chain inet t beside\n")
     assert not apply(document(22), netns, partial=True).changed
     assert apply(document(22), netns).changed
+
+
+def test_a_name_in_a_set_that_means_another_number(netns: Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = {"keeper": 61234}
+    monkeypatch.setattr(pwd, "getpwnam", lambda name: SimpleNamespace(pw_uid=number[name]))
+    document = {"tables": [{"name": "t", "sets": [{"name": "s", "type": "uid", "elements": ["keeper"]}]}]}
+    apply(document, netns)
+    assert not apply(document, netns).compared
+    number["keeper"] = 61235
+    assert [one["element"] for one in apply(document, netns).changes()] == ["61234", "61235"]
 
 
 def test_elements_that_time_out_are_looked_at_every_time(netns: Namespace) -> None:

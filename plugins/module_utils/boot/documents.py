@@ -69,9 +69,9 @@ def of_tables(tables: list[Any], before: Document | None = None) -> Document:
     """
     if before is not None and before.tables == tables:
         return Document(tables, _again(before.names))
-    loaded = load({"tables": tables})
-    addresses = hosts.resolve(hosts.names(loaded))
     with lookups.recording() as numbers:
+        loaded = load({"tables": tables})
+        addresses = hosts.resolve(hosts.names(loaded))
         compile_tables(loaded, addresses)
     return Document(tables, Names(addresses, {one: numbers[one] for one in numbers if one[0] in _KINDS}))
 

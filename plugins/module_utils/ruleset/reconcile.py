@@ -172,11 +172,13 @@ def _compare(
     from .desired import compile_tables
     from .plan import Leaving, make_plan
 
-    tables = load(source.parse(), partial)
-    progress.stage("compile", sum(len(chain.rules) for table in tables for chain in table.chains))
     names = source.names
-    addresses = names.addresses if names else hosts.resolve(hosts.names(tables))
+    document = source.parse()
+    # elements of sets are looked up while they are read, the rest while it is compiled
     with Entered(netns), lookups.given(names.numbers if names else {}), lookups.recording() as numbers:
+        tables = load(document, partial)
+        progress.stage("compile", sum(len(chain.rules) for table in tables for chain in table.chains))
+        addresses = names.addresses if names else hosts.resolve(hosts.names(tables))
         desired = compile_tables(tables, addresses, partial)
     wanted = [(table.number, table.name) for table in desired]
     gone = Leaving(*leaving)
@@ -237,9 +239,9 @@ def check_only(document: Any, partial: bool = False) -> list[Table]:
     from ..nftables.datatypes import lookups
     from .desired import compile_tables
 
-    tables = load(document, partial)
-    placeholders = {name: list(_PLACEHOLDERS) for name in hosts.names(tables)}
     with lookups.elsewhere():
+        tables = load(document, partial)
+        placeholders = {name: list(_PLACEHOLDERS) for name in hosts.names(tables)}
         compile_tables(tables, placeholders, partial)
     return tables
 

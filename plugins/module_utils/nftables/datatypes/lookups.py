@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-#: stands for the number of a name that another machine will look up
-_PLACEHOLDER = 1
+#: above what people number their users, marks and devices with
+_PLACEHOLDERS = 0x40000000
 
 _recorded: dict[tuple[str, str], int] | None = None
-_elsewhere = False
+#: what stands for the numbers of names that another machine will look up; None where they are looked up here
+_elsewhere: dict[tuple[str, str], int] | None = None
 _given: Mapping[tuple[str, str], int] = {}
 
 
@@ -30,7 +31,10 @@ def looked_up(kind: str, word: str, number: int | None, checked_here: bool = Fal
     number = _given.get((kind, word), number)
     if number is None:
         known = word[:1].isalpha() or word[:1] == "_"
-        return _PLACEHOLDER if _elsewhere and known and not checked_here else None
+        if _elsewhere is None or not known or checked_here:
+            return None
+        # one of its own for each: two users are two elements of a set
+        return _elsewhere.setdefault((kind, word), _PLACEHOLDERS + len(_elsewhere))
     if _recorded is not None:
         _recorded[kind, word] = number
     return number
@@ -51,7 +55,7 @@ def recording() -> Iterator[dict[tuple[str, str], int]]:
 def elsewhere() -> Iterator[None]:
     """Inside the block, names that only another machine can know are taken for known."""
     global _elsewhere
-    before, _elsewhere = _elsewhere, True
+    before, _elsewhere = _elsewhere, {}
     try:
         yield
     finally:
