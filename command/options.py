@@ -19,13 +19,22 @@ Function = Callable[..., Any]
 
 
 def netns(function: Function) -> Function:
-    """``--netns NAME``."""
+    """``--netns NAME``; interfaces are those of that namespace until the command ends."""
     return click.option(
         "--netns",
         metavar="NAME",
+        callback=_look_there,
         help="The network namespace to work in: a name of ip-netns(8), or a path.",
         shell_complete=_namespaces,
     )(function)
+
+
+def _look_there(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not ctx.resilient_parsing:
+        from rempart.links import interfaces
+
+        ctx.with_resource(interfaces.of(value))
+    return value
 
 
 def as_json(function: Function) -> Function:

@@ -21,7 +21,7 @@ PYTHON = (3, 9)
 def failing(module: AnsibleModule, places: Mapping[str, str] = NO_PLACES) -> Iterator[None]:
     """Turn the engine's errors into the module's failure, with ``msg`` and ``errors``.
 
-    ``places`` as of ``errors.moved``. The engine must be imported inside: a Python that
+    Inside, interfaces are those of the namespace that the option ``netns`` names. ``places`` as of ``errors.moved``. The engine must be imported inside: a Python that
     is too old fails here first.
     """
     if sys.version_info < PYTHON:
@@ -31,9 +31,11 @@ def failing(module: AnsibleModule, places: Mapping[str, str] = NO_PLACES) -> Ite
             % (*PYTHON, *sys.version_info[:2], sys.executable)
         )
     from ..errors import RempartError, moved_problems
+    from ..links import interfaces
 
     try:
-        yield
+        with interfaces.of(module.params.get("netns")):
+            yield
     except RempartError as error:
         error.problems = moved_problems(error.problems, places)
         module.fail_json(**error.result())

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..links import interfaces
 from ..netlink.socket import NetlinkSocket
 from ..nftables import uapi
 from ..nftables.datatypes import BY_NUMBER
@@ -55,11 +56,15 @@ def tables(netns: str | None, wanted: Sequence[Names] = (), zero: bool = False) 
     has its statements as ``expr`` and its nft text as ``rule``. Raises HostError for a
     table that does not exist, KernelError.
     """
-    return listed(*read(netns, wanted, zero))
+    with interfaces.of(netns):
+        return listed(*read(netns, wanted, zero))
 
 
 def read(netns: str | None, wanted: Sequence[Names] = (), zero: bool = False) -> tuple[Picture, list[Place]]:
-    """The same as the kernel has it, and the places of the tables in the order to list them in."""
+    """The same as the kernel has it, and the places of the tables in the order to list them in.
+
+    To be listed where ``interfaces.of`` says the namespace.
+    """
     with NetlinkSocket(netns) as kernel:
         places = find(kernel, wanted)
         picture = state.read(kernel, places)

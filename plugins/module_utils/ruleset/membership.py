@@ -16,6 +16,7 @@ from typing import Any
 from ..document.elements import Read, read_object_name, read_verdict, value_reader
 from ..document.given_elements import PLACE, Asked, lower_elements
 from ..errors import DocumentError, HostError, KernelError, Problem, RempartError, nearest
+from ..links import interfaces
 from ..netlink.attributes import attribute, table
 from ..netlink.socket import LostRace, NetlinkSocket, Refused
 from ..nftables import uapi
@@ -116,10 +117,10 @@ class Listing:
 
 def list_elements(netns: str | None, family: str, table_name: str, set_name: str) -> Listing:
     """The elements of a set. Raises HostError where it is not there, KernelError."""
-    with NetlinkSocket(netns) as socket:
+    with interfaces.of(netns), NetlinkSocket(netns) as socket:
         number, held = find_named(socket, family, table_name, set_name)
         payloads = kernel.elements(socket, number, table_name, set_name)
-    return Listing(FAMILY_NAMES[number], table_name, held, payloads)
+        return Listing(FAMILY_NAMES[number], table_name, held, payloads)
 
 
 def change_elements(
@@ -142,7 +143,7 @@ def change_elements(
     where the set is not there, KernelError.
     """
     refused: RempartError | None = None
-    with NetlinkSocket(netns) as socket:
+    with interfaces.of(netns), NetlinkSocket(netns) as socket:
         for _ in range(_ATTEMPTS):
             generation = kernel.generation(socket)
             number, held = find_named(socket, family, table_name, set_name)

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Callable
 
 from ..errors import HostError
-from ..netlink.namespace import Entered
+from ..links import interfaces
 from ..netlink.socket import LostRace, NetlinkSocket, Refused
 from ..version import VERSION
 from . import memory
@@ -90,12 +90,21 @@ class Outcome:
     ``changed``: there was (with ``check``: would be) something to change.
     ``compared``: False where the remembered generation answered at once.
     ``attempts``: transactions tried, more than one after lost races.
+    ``netns``: the namespace whose interfaces the plan speaks of.
     """
 
-    __slots__ = ("attempts", "changed", "compared", "generation", "plan")
+    __slots__ = ("attempts", "changed", "compared", "generation", "netns", "plan")
 
-    def __init__(self, plan: Plan | None, generation: int, compared: bool, attempts: int = 0) -> None:
+    def __init__(
+        self,
+        plan: Plan | None,
+        generation: int,
+        compared: bool,
+        attempts: int = 0,
+        netns: str | None = None,
+    ) -> None:
         self.plan = plan
+        self.netns = netns
         self.changed = plan is not None and plan.changed
         self.generation = generation
         self.compared = compared
@@ -105,13 +114,15 @@ class Outcome:
         """The changes for programs, as ``describe.changes`` lists them."""
         from . import describe
 
-        return describe.changes(self.plan) if self.plan is not None else []
+        with interfaces.of(self.netns):
+            return describe.changes(self.plan) if self.plan is not None else []
 
     def diff(self) -> list[dict[str, str]]:
         """The difference for people, as Ansible's diff mode takes it."""
         from . import describe
 
-        return describe.differences(self.plan) if self.plan is not None else []
+        with interfaces.of(self.netns):
+            return describe.differences(self.plan) if self.plan is not None else []
 
 
 class Progress:
@@ -143,11 +154,11 @@ def reconcile(
     """
     progress = progress or Progress()
     leaving = (remove_chains, remove_objects, remove_empty)
-    with NetlinkSocket(netns) as kernel:
+    with interfaces.of(netns), NetlinkSocket(netns) as kernel:
         key = None if partial else memory.key(kernel)
         digest = "%s:%s" % (VERSION, source.digest)
         if key is not None and not full:
-            generation = _unchanged(kernel, key, digest, netns)
+            generation = _unchanged(kernel, key, digest)
             if generation is not None:
                 return Outcome(None, generation, compared=False)
         with _collector_resting():
@@ -175,7 +186,7 @@ def _compare(
     names = source.names
     document = source.parse()
     # elements of sets are looked up while they are read, the rest while it is compiled
-    with Entered(netns), lookups.given(names.numbers if names else {}), lookups.recording() as numbers:
+    with lookups.given(names.numbers if names else {}), lookups.recording() as numbers:
         tables = load(document, partial)
         progress.stage("compile", sum(len(chain.rules) for table in tables for chain in table.chains))
         addresses = names.addresses if names else hosts.resolve(hosts.names(tables))
@@ -188,6 +199,7 @@ def _compare(
         lambda picture: make_plan(desired, picture, gone),
         check,
         progress,
+        netns,
     )
     told = names is None and (not check or not outcome.changed)
     if key is not None and told and not any(map(_runs_out, desired)):
@@ -222,8 +234,10 @@ def remove(tables: Iterable[tuple[str, str]], netns: str | None = None, check: b
 
     wanted = [(family, FAMILIES[family], name) for family, name in tables]
     places = [(number, name) for _, number, name in wanted]
-    with NetlinkSocket(netns) as kernel:
-        outcome = _apply(kernel, places, lambda picture: plan_removal(wanted, picture), check, Progress())
+    with interfaces.of(netns), NetlinkSocket(netns) as kernel:
+        outcome = _apply(
+            kernel, places, lambda picture: plan_removal(wanted, picture), check, Progress(), netns
+        )
         if outcome.plan is not None and outcome.changed and not check:
             memory.carry_on(memory.key(kernel), outcome.plan.generation, outcome.generation, places)
         return outcome
@@ -250,7 +264,7 @@ def check_only(document: Any, partial: bool = False) -> list[Table]:
 _PLACEHOLDERS = ("192.0.2.1", "2001:db8::1")
 
 
-def _unchanged(kernel: NetlinkSocket, key: str, digest: str, netns: str | None) -> int | None:
+def _unchanged(kernel: NetlinkSocket, key: str, digest: str) -> int | None:
     """The generation at which the document is known to be in force; None where that is not known."""
     remembered = memory.load(key, digest)
     if remembered is None or remembered.engine != VERSION:
@@ -258,12 +272,12 @@ def _unchanged(kernel: NetlinkSocket, key: str, digest: str, netns: str | None) 
     generation = generation_of(kernel)
     if remembered.generation != generation:
         return None
-    if remembered.hosts and not _names_mean_the_same(remembered.hosts, netns):
+    if remembered.hosts and not _names_mean_the_same(remembered.hosts):
         return None
     return generation
 
 
-def _names_mean_the_same(known: dict[str, list[str]], netns: str | None) -> bool:
+def _names_mean_the_same(known: dict[str, list[str]]) -> bool:
     """Whether host names still have their addresses, and "type name" entries their numbers."""
     from ..document import hosts
     from ..nftables.datatypes import TYPES, DatatypeError
@@ -271,14 +285,13 @@ def _names_mean_the_same(known: dict[str, list[str]], netns: str | None) -> bool
     addresses = {name: one for name, one in known.items() if " " not in name}
     if addresses and hosts.resolve(dict.fromkeys(addresses, "")) != addresses:
         return False
-    with Entered(netns):
-        for name, numbers in known.items():
-            kind, space, word = name.partition(" ")
-            try:
-                if space and [str(TYPES[kind].number_of(word))] != numbers:
-                    return False
-            except DatatypeError:
+    for name, numbers in known.items():
+        kind, space, word = name.partition(" ")
+        try:
+            if space and [str(TYPES[kind].number_of(word))] != numbers:
                 return False
+        except DatatypeError:
+            return False
     return True
 
 
@@ -302,6 +315,7 @@ def _apply(
     planner: Callable[[Picture], Plan],
     check: bool,
     progress: Progress,
+    netns: str | None,
 ) -> Outcome:
     from .kernel import read
 
@@ -311,7 +325,7 @@ def _apply(
         progress.stage("compare")
         plan = planner(picture)
         if not plan.changed or check:
-            return Outcome(plan, picture.generation, compared=True, attempts=attempt - 1)
+            return Outcome(plan, picture.generation, compared=True, attempts=attempt - 1, netns=netns)
         progress.stage("send", len(plan.batch))
         try:
             kernel.transact(plan.batch, generation=plan.generation)
@@ -321,7 +335,7 @@ def _apply(
             from .refusal import explain
 
             raise explain(error, plan) from None
-        return Outcome(plan, _next(plan.generation), compared=True, attempts=attempt)
+        return Outcome(plan, _next(plan.generation), compared=True, attempts=attempt, netns=netns)
     raise HostError(
         "the ruleset changed during each of %d attempts" % _ATTEMPTS,
         cure="find the program that keeps changing it (nft monitor), or try again",

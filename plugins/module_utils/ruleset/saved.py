@@ -21,7 +21,9 @@ from ..document import hosts, validation
 from ..document.model import load
 from ..errors import DocumentError, HostError, Problem, nearest
 from ..host import files
+from ..links import interfaces
 from ..netlink.socket import LostRace, NetlinkSocket, Refused
+from ..nftables.datatypes import lookups
 from ..version import VERSION
 from . import kernel as state
 from .capture import capture
@@ -138,7 +140,10 @@ def write(path: str, text: str) -> None:
 
 
 def parse(content: str | bytes, name: str = "") -> Saved:
-    """What a file holds; ``name`` is its own, for messages. Raises DocumentError."""
+    """What a file holds; ``name`` is its own, for messages. Raises DocumentError.
+
+    Names that only the host knows, such as interfaces, are for :func:`restore` to look up.
+    """
     found = validation.read(content, name)
     header = found.get(HEADER)
     if not isinstance(header, dict):
@@ -157,7 +162,8 @@ def parse(content: str | bytes, name: str = "") -> Saved:
             "restore with rempart %s" % header.get("version", "of the version that saved it"),
         )
     document = {key: one for key, one in found.items() if key != HEADER}
-    load(document)
+    with lookups.elsewhere():
+        load(document)
     return Saved(document, header)
 
 
@@ -172,11 +178,11 @@ def restore(
     ``decide`` is asked once, about all tables that are there and differ, and may raise.
     Raises DocumentError, HostError, KernelError.
     """
-    tables = load(saved.document)
-    desired = compile_tables(tables, hosts.resolve(hosts.names(tables)))
-    wanted = [(table.number, table.name) for table in desired]
     answers: dict[Names, str] = {}
-    with NetlinkSocket(netns) as kernel:
+    with interfaces.of(netns), NetlinkSocket(netns) as kernel:
+        tables = load(saved.document)
+        desired = compile_tables(tables, hosts.resolve(hosts.names(tables)))
+        wanted = [(table.number, table.name) for table in desired]
         for _ in range(_ATTEMPTS):
             picture = state.read(kernel, wanted)
             plans = make_plan(desired, picture).tables

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import os
-import socket
 
 from ...errors import nearest
+from ...links import interfaces
 from .base import DataType, DatatypeError, Text
 from .hostnames import HostTable, NamedByHost
 from .lookups import looked_up
@@ -20,19 +20,11 @@ class _InterfaceIndex(DataType):
     __slots__ = ()
 
     def named(self, word: str) -> int | None:
-        """The index of the interface in this process's network namespace."""
-        found: int | None
-        try:
-            found = socket.if_nametoindex(word)
-        except (OSError, UnicodeError, ValueError):
-            found = None
-        return looked_up(self.name, word, found)
+        """The index of the interface, in the network namespace that is worked in."""
+        return looked_up(self.name, word, interfaces.index_of(word))
 
     def name_of(self, number: int) -> str | None:
-        try:
-            return socket.if_indextoname(number)
-        except (OSError, OverflowError):
-            return None
+        return interfaces.name_of(number)
 
     def json_of(self, number: int) -> str | int | bool | list[str | int]:
         """The name; the index as text where there is no such interface."""
@@ -50,7 +42,7 @@ class _InterfaceIndex(DataType):
             "no such interface",
             word,
             self.allowed(),
-            nearest(word, [name for _, name in socket.if_nameindex()]) or "match its name (iifname, oifname)",
+            nearest(word, interfaces.names()) or "match its name (iifname, oifname)",
         )
 
 
