@@ -130,8 +130,9 @@ def test_names_stand_for_what_they_stood_for(
     assert header["numbers"] == {"uid clerk": 61300, "uid keeper": 61234}
     assert boot(netns, root).returncode == 0
     text = netns.nft_text()
-    for line in ("ip saddr 192.0.2.7 accept", "ip6 saddr 2001:db8::7 accept", "meta skuid 61234 drop", "elements = { 61300 }"):
+    for line in ("ip saddr 192.0.2.7 accept", "ip6 saddr 2001:db8::7 accept"):
         assert line in text
+    assert "meta skuid 61234 drop" in text and "elements = { 61300 }" in text
     # When they mean something else, that is a change, and what boot applies from then on.
     assert not keep(root, table).changed
     known["web.example"] = ["192.0.2.8"]

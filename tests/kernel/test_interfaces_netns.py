@@ -78,9 +78,7 @@ class Two:
 
     def from_home(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         """A command with ``--netns``."""
-        return self.home.run(
-            str(SCRIPT), *map(str, arguments), "--netns", self.target.name, check=False
-        )
+        return self.home.run(str(SCRIPT), *map(str, arguments), "--netns", self.target.name, check=False)
 
 
 @pytest.fixture

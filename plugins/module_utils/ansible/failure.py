@@ -21,8 +21,9 @@ PYTHON = (3, 9)
 def failing(module: AnsibleModule, places: Mapping[str, str] = NO_PLACES) -> Iterator[None]:
     """Turn the engine's errors into the module's failure, with ``msg`` and ``errors``.
 
-    Inside, interfaces are those of the namespace that the option ``netns`` names. ``places`` as of ``errors.moved``. The engine must be imported inside: a Python that
-    is too old fails here first.
+    Inside, interfaces are those of the namespace that the option ``netns`` names. ``places``
+    as of ``errors.moved``. The engine must be imported inside: a Python that is too old fails
+    here first.
     """
     if sys.version_info < PYTHON:
         module.fail_json(
