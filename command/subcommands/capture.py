@@ -16,7 +16,10 @@ from ..table_names import complete, table_name
 @click.argument("tables", nargs=-1, metavar="[[FAMILY:]TABLE]...", shell_complete=complete)
 @options.netns
 @click.option(
-    "--counts", is_flag=True, help="With what packets counted, and the elements that they added to sets."
+    "--counts",
+    is_flag=True,
+    help="With what packets counted, the elements that they added to sets, "
+    "and what is left of elements' time.",
 )
 @options.as_json
 @click.pass_obj

@@ -16,6 +16,9 @@ version_added: 0.1.0
 description:
   - With O(state=saved) writes the tables that the kernel holds, whoever made them, in one file on the managed
     host. The file is root's alone and is replaced as a whole.
+  - Of elements that time out, what is left of their time is saved, and is what they get when they are
+    restored. The time that the file lies there does not count. A file in which nothing else would change
+    stays as it is.
   - With O(state=restored) puts the tables of such a file back in one transaction. Tables that it does not
     hold stay as they are.
   - The file is the one that C(rempart save) writes and C(rempart restore) reads.
@@ -193,7 +196,7 @@ def save(module: AnsibleModule, wanted: list[tuple[str, str]]) -> dict[str, Any]
     with NetlinkSocket(module.params["netns"]) as kernel:
         taken = saved.take(kernel, wanted, module.params["counts"])
     before = held(path)
-    changed = before is None or before.document != taken.document
+    changed = before is None or not before.holds(taken)
     if changed and not module.check_mode:
         saved.write(path, taken.as_json())
     result: dict[str, Any] = {

@@ -103,3 +103,20 @@ def test_a_file_that_is_none_fails(tmp_path: Path, netns: Namespace) -> None:
     done = play(tmp_path, {netns.name: {}}, tasks)
     assert "cannot read the file: No such file" in done.of("missing")["msg"]
     assert "not a file that rempart saved" in done.of("another's")["msg"]
+
+
+def test_time_that_runs_is_no_change_of_the_file(tmp_path: Path, netns: Namespace) -> None:
+    netns.nft("table inet t { set s { type ipv4_addr; flags timeout; }; }")
+    netns.nft("add element inet t s { 1.1.1.1 timeout 1h expires 5m }")
+    where = {"path": str(tmp_path / "t.json"), "state": "saved"}
+    add = {"table": "t", "set": "s", "elements": [{"elem": "1.1.1.2", "timeout": "1h"}], "family": "inet"}
+    tasks = [
+        snapshot("save", **where),
+        snapshot("again", **where),
+        {"name": "add", "rempart.netfilter.set_elements": add},
+        snapshot("more", **where),
+    ]
+    done = play(tmp_path, {netns.name: {}}, tasks)
+    assert done.statuses()[netns.name] == ["changed", "ok", "changed", "changed"]
+    first, second = json.loads((tmp_path / "t.json").read_text())["tables"][0]["sets"][0]["elements"]
+    assert 0 < int(first["expires"][:-2]) <= 300000 and second["timeout"] == 3600

@@ -16,12 +16,13 @@ from typing import Any, Callable
 
 from ..errors import DocumentError, Problem
 from ..nftables.datatypes import DataType, DatatypeError
+from ..nftables.sets import check_rest
 from .flat.addresses import KIND, host_name, literal
 from .flat.interfaces import name_of
 from .flat.ports import port_of
 from .flat.stateful import STATEFUL
 from .flat.values import text
-from .times import seconds
+from .times import milliseconds, seconds
 
 COMMENT_LENGTH = 127
 """NFTNL_UDATA_SET_ELEM_COMMENT: a comment and its closing NUL in what nft reads back (libnftnl/udata.h)."""
@@ -61,22 +62,33 @@ class Elements:
     ``wide``    some key is a network, a range or a prefix of a name
     ``timed``   some element has a timeout of its own
     ``spread``  some value of a map is a network or a range
+
+    ``timeout`` is the set's own in milliseconds, None where that is not known yet.
     """
 
-    __slots__ = ("json", "spread", "timed", "wide")
+    __slots__ = ("json", "spread", "timed", "timeout", "wide")
 
-    def __init__(self) -> None:
+    def __init__(self, timeout: int | None = None) -> None:
         self.json: list[Any] = []
+        self.timeout = timeout
         self.wide = False
         self.timed = False
         self.spread = False
 
 
 def read_elements(
-    value: Any, key: list[Part], data: Read | None, place: str, problems: list[Problem]
+    value: Any,
+    key: list[Part],
+    data: Read | None,
+    place: str,
+    problems: list[Problem],
+    timeout: int | None = None,
 ) -> Elements:
-    """The elements of a set (``data`` None) or a map (``data`` reads its values)."""
-    elements = Elements()
+    """The elements of a set (``data`` None) or a map (``data`` reads its values).
+
+    ``timeout`` is the set's, as of ``Elements``.
+    """
+    elements = Elements(timeout)
     if data is not None:
         _read_map(elements, value, key, data, place, problems)
         return elements
@@ -117,7 +129,7 @@ def _each(items: list[Any], read: Read, found: list[Any], place: str, problems: 
         problems.append(Problem("%d more elements are wrong" % (wrong - MOST_PROBLEMS), place))
 
 
-_OPTIONS = ("timeout", "comment", *STATEFUL)
+_OPTIONS = ("timeout", "expires", "comment", *STATEFUL)
 
 
 def _element(elements: Elements, key: list[Part], item: Any) -> Any:
@@ -147,15 +159,18 @@ def _with_options(
         if one not in item:
             continue
         try:
-            if one == "timeout":
+            if one in ("timeout", "expires"):
                 options[one] = seconds(item[one])
-                elements.timed = True
+                elements.timed = elements.timed or one == "timeout"
             elif one == "comment":
                 options[one] = text(item[one], COMMENT_LENGTH, "the comment")
             else:
                 options.update(_state(one, item[one]))
         except DocumentError as error:
             raise error.at(one) from None
+    if "expires" in options and elements.timeout is not None:
+        own = milliseconds(item["timeout"]) if "timeout" in item else elements.timeout
+        check_rest(milliseconds(item["expires"]), own)
     return options["val"] if len(options) == 1 else {"elem": options}
 
 

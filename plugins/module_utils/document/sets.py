@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from ..errors import DocumentError, Problem, nearest
-from ..nftables.datatypes import TYPES
+from ..nftables.datatypes import TYPES, milliseconds_of
 from .declared import OBJECTS, DeclaredSet
 from .elements import Part, Read, read_elements, read_object_name, read_verdict, value_reader
 from .fields import note_unknown, read_choice, read_comment, read_flags, read_name, tried
@@ -72,7 +72,8 @@ def read_set(value: Any, word: str, family: str, place: str, problems: list[Prob
     elements = value.get("elements", [])
     keep = elements == "keep"
     if not keep:
-        made = read_elements(elements, key, read, place + ".elements", problems)
+        timeout = milliseconds_of(str(json.get("timeout", 0)))
+        made = read_elements(elements, key, read, place + ".elements", problems, timeout)
         if made.json:
             json["elem"] = made.json
         if made.wide:

@@ -53,31 +53,39 @@ class Captured:
         self.generation = generation
 
 
-def capture(kernel: NetlinkSocket, tables: Iterable[Names] | None = None, counts: bool = False) -> Captured:
+def capture(
+    kernel: NetlinkSocket,
+    tables: Iterable[Names] | None = None,
+    counts: bool = False,
+    remaining: bool = False,
+) -> Captured:
     """The tables named (all, if none are) as one consistent picture.
 
     ``counts``: with the counters of packets and bytes, and with the elements that packets
     added to sets; without, counters start at nought and such sets keep what they have
-    (``elements: keep``). Raises HostError for a table that does not exist, KernelError.
+    (``elements: keep``). ``remaining``: with what is left of the elements' time (``expires``),
+    which ``counts`` has too. Raises HostError for a table that does not exist, KernelError.
     """
     places = find(kernel, list(tables or ()))
-    return of_picture(state.read(kernel, places), places, counts)
+    return of_picture(state.read(kernel, places), places, counts, remaining)
 
 
-def of_picture(picture: Picture, places: list[tuple[int, str]], counts: bool = False) -> Captured:
+def of_picture(
+    picture: Picture, places: list[tuple[int, str]], counts: bool = False, remaining: bool = False
+) -> Captured:
     """The same of tables that were read already."""
     notes: list[Note] = []
     listed = []
     for place in places:
         table = picture.tables.get(place)
         if table is not None:
-            body = _table(table, counts, notes)
+            body = _table(table, counts, counts or remaining, notes)
             if body is not None:
                 listed.append(body)
     return Captured({"tables": listed}, notes, picture.generation)
 
 
-def _table(table: KernelTable, counts: bool, notes: list[Note]) -> dict[str, Any] | None:
+def _table(table: KernelTable, counts: bool, remaining: bool, notes: list[Note]) -> dict[str, Any] | None:
     family = FAMILY_NAMES[table.family]
 
     def note(message: str) -> None:
@@ -91,7 +99,7 @@ def _table(table: KernelTable, counts: bool, notes: list[Note]) -> dict[str, Any
         body["flags"] = ["dormant"]
     if table.flags & uapi.NFT_TABLE_F_OWNER:
         note("it belongs to a running program, which alone may change it")
-    more, unsaid = declared(table, counts)
+    more, unsaid = declared(table, counts, remaining)
     body.update(more)
     for message in unsaid:
         note(message)

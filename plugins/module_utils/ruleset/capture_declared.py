@@ -13,7 +13,7 @@ from ..document.lifting.elements import key_of, value_of
 from ..document.lifting.limits import ACTIONS, rate_text
 from ..document.priorities import NAMES
 from ..nftables import uapi
-from ..nftables.datatypes import BY_NUMBER
+from ..nftables.datatypes import BY_NUMBER, milliseconds_of
 from ..nftables.declared.objects import decode_object
 from ..nftables.decode import SetView, decode_elements, decode_rule
 from ..nftables.expressions import TABLE, decode_one
@@ -60,10 +60,11 @@ class Unsayable(Exception):
     """Something that a document has no form for; the message says what."""
 
 
-def declared(table: KernelTable, state: bool) -> tuple[Mapping, list[str]]:
+def declared(table: KernelTable, state: bool, remaining: bool = False) -> tuple[Mapping, list[str]]:
     """The table's keys beside its chains, and in words what could not be said.
 
-    ``state``: with what packets counted and the elements that they added.
+    ``state``: with what packets counted and the elements that they added. ``remaining``:
+    with what is left of the elements' time.
     """
     found: Mapping = {}
     notes: list[str] = []
@@ -81,7 +82,7 @@ def declared(table: KernelTable, state: bool) -> tuple[Mapping, list[str]]:
             continue
         is_map = bool(content.flags & (uapi.NFT_SET_MAP | uapi.NFT_SET_OBJECT))
         try:
-            body = _set(content, is_map, state)
+            body = _set(content, is_map, state, remaining)
         except NotFlat:
             notes.append(
                 "%s %s has an element that a document cannot say" % ("map" if is_map else "set", content.name)
@@ -174,7 +175,7 @@ def _flowtable(one: KernelFlowtable) -> Mapping:
     return body
 
 
-def _set(one: KernelSet, is_map: bool, state: bool) -> Mapping:
+def _set(one: KernelSet, is_map: bool, state: bool, remaining: bool) -> Mapping:
     body: Mapping = {"name": one.name}
     body.update(_type(one.key_type, one.key_length, one.fields))
     if is_map:
@@ -199,7 +200,7 @@ def _set(one: KernelSet, is_map: bool, state: bool) -> Mapping:
     if one.flags & uapi.NFT_SET_EVAL and not state:
         body["elements"] = "keep"
     elif one.elements:
-        body["elements"] = _elements(one, is_map, set(carried), state)
+        body["elements"] = _elements(one, is_map, set(carried), state, remaining)
     return body
 
 
@@ -260,24 +261,27 @@ def _stateful(one: KernelSet) -> Mapping:
     return draft.rule
 
 
-def _elements(one: KernelSet, is_map: bool, carried: set[str], state: bool) -> Any:
-    rows = decode_elements(SetView.of(one))
+def _elements(one: KernelSet, is_map: bool, carried: set[str], state: bool, remaining: bool) -> Any:
+    rows = decode_elements(SetView.of(one), exact=True)
     if not is_map:
-        return [_element(row, "elem", carried, state) for row in rows]
-    pairs = [(_element(key, "key", carried, state), value_of(value)) for key, value in rows]
+        return [_element(row, "elem", carried, state, remaining) for row in rows]
+    pairs = [(_element(key, "key", carried, state, remaining), value_of(value)) for key, value in rows]
     if any(isinstance(key, dict) for key, _ in pairs):
         return [{**(key if isinstance(key, dict) else {"key": key}), "value": value} for key, value in pairs]
     return dict(pairs)
 
 
-def _element(row: Any, word: str, carried: set[str], state: bool) -> Any:
+def _element(row: Any, word: str, carried: set[str], state: bool, remaining: bool) -> Any:
     """An element's key, or a mapping with it under ``word`` and with what else it says."""
     if not isinstance(row, dict) or "elem" not in row:
         return key_of(row)
     inner = row["elem"]
     body: Mapping = {word: key_of(inner["val"])}
     if "timeout" in inner:
-        body["timeout"] = inner["timeout"]
+        body["timeout"] = _time(milliseconds_of(inner["timeout"]) or 0)
+    if remaining and "expires" in inner:
+        # what has just run out is still there: nothing left would mean all of its time
+        body["expires"] = _time(milliseconds_of(inner["expires"]) or 1)
     if "comment" in inner:
         body["comment"] = inner["comment"]
     counter = inner.get("counter")

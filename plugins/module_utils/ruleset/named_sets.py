@@ -128,6 +128,7 @@ def content_of(held: KernelSet, keys_only: bool = False) -> SetContent:
     """A dumped set as something that elements can be compiled for; of a map with its values or without."""
     content = SetContent(held.name, 0, key_of(held), held.flags & ~MAPS)
     content.auto_merge = bool(number_of(held.userdata, _MERGE_ELEMENTS))
+    content.timeout = held.timeout
     if keys_only:
         return content
     if held.flags & uapi.NFT_SET_OBJECT:

@@ -73,6 +73,10 @@ class Saved:
         """The tables without the header, to be compared by people."""
         return "%s\n" % json.dumps(self.document, ensure_ascii=False, indent=1)
 
+    def holds(self, other: Saved) -> bool:
+        """Whether the tables are those of the other, but for what is left of their elements' time."""
+        return _lasting(self.document) == _lasting(other.document)
+
     def names(self) -> list[Names]:
         """Family and name of each table."""
         return [(table.get("family", "inet"), table["name"]) for table in self.document["tables"]]
@@ -115,8 +119,11 @@ class Restored:
 
 
 def take(kernel: NetlinkSocket, tables: Iterable[Names] = (), counts: bool = False) -> Saved:
-    """The kernel's tables (all, if none are named), ready to be written."""
-    captured = capture(kernel, tables, counts)
+    """The kernel's tables (all, if none are named), ready to be written.
+
+    Of elements that time out, with what is left of their time.
+    """
+    captured = capture(kernel, tables, counts, remaining=True)
     header: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
@@ -137,6 +144,28 @@ def write(path: str, text: str) -> None:
         except OSError as error:
             raise HostError("cannot write the file: %s" % error.strerror, path) from None
     files.write(path, text)
+
+
+def _lasting(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """The tables of a document without what is left of elements' time."""
+    tables = []
+    for table in document["tables"]:
+        sets = {
+            kind: [_without_rests(one) for one in table[kind]] for kind in ("sets", "maps") if kind in table
+        }
+        tables.append({**table, **sets})
+    return tables
+
+
+def _without_rests(one: dict[str, Any]) -> dict[str, Any]:
+    elements = one.get("elements")
+    if not isinstance(elements, list):
+        return one
+    kept = [
+        {key: each[key] for key in each if key != "expires"} if isinstance(each, dict) else each
+        for each in elements
+    ]
+    return {**one, "elements": kept}
 
 
 def parse(content: str | bytes, name: str = "") -> Saved:

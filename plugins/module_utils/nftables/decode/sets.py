@@ -113,12 +113,15 @@ class SetView:
         return bool(self.flags & uapi.NFT_SET_INTERVAL)
 
 
-def decode_elements(view: SetView, key: Value | None = None, data: Value | None = None) -> list[Any]:
+def decode_elements(
+    view: SetView, key: Value | None = None, data: Value | None = None, exact: bool = False
+) -> list[Any]:
     """The elements of a set as JSON: keys, or ``[key, value]`` pairs for a map.
 
     ``key`` and ``data`` say what the elements are compared with and used for;
     without them the set's own type does. An element with more than a key is
-    ``{"elem": {"val": …, "timeout": …}}``. Raises ValueError for bytes that are no elements.
+    ``{"elem": {"val": …, "timeout": …}}``, its times in whole seconds as nft has them, or
+    with ``exact`` as texts in milliseconds. Raises ValueError for bytes that are no elements.
     """
     if view.key_length > _LONGEST:
         raise ValueError("a key longer than all registers")
@@ -139,7 +142,7 @@ def decode_elements(view: SetView, key: Value | None = None, data: Value | None 
             rows.sort(key=lambda row: _order(types, row[0].key))
     rows += [(one, "*") for one in entries if one.catchall]
     is_map = bool(view.flags & (uapi.NFT_SET_MAP | uapi.NFT_SET_OBJECT))
-    return [_row(one, shown, values, view, is_map) for one, shown in rows]
+    return [_row(one, shown, values, view, is_map, exact) for one, shown in rows]
 
 
 class _Entry:
@@ -257,12 +260,13 @@ def _intervals(view: SetView, value: Value, entries: list[_Entry]) -> list[tuple
     return rows
 
 
-def _row(entry: _Entry, shown: Any, values: list[Value], view: SetView, is_map: bool) -> Any:
+def _row(entry: _Entry, shown: Any, values: list[Value], view: SetView, is_map: bool, exact: bool) -> Any:
     more: dict[str, Any] = {"val": shown}
     attributes = entry.attributes
     for name, kind in (("timeout", uapi.NFTA_SET_ELEM_TIMEOUT), ("expires", uapi.NFTA_SET_ELEM_EXPIRATION)):
         if kind in attributes:
-            more[name] = int.from_bytes(attributes[kind], "big") // 1000
+            milliseconds = int.from_bytes(attributes[kind], "big")
+            more[name] = "%dms" % milliseconds if exact else milliseconds // 1000
     comment = _comment(attributes.get(uapi.NFTA_SET_ELEM_USERDATA, b""))
     if comment is not None:
         more["comment"] = comment

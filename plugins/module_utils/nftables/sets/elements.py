@@ -17,7 +17,7 @@ from typing import Any, cast
 from ...errors import DocumentError
 from ...netlink.attributes import BE64, attribute
 from .. import uapi
-from ..datatypes import interface_prefix, milliseconds_of
+from ..datatypes import TYPES, interface_prefix, milliseconds_of
 from ..expressions.codecs import DATA
 from ..parameters import checked
 from ..selectors.base import Concatenation, Selector, pack_number
@@ -44,7 +44,7 @@ class _Element:
     ``data`` is its data attribute, ``rest`` what follows the flags: timeout and such.
     """
 
-    __slots__ = ("catchall", "comment", "data", "expressions", "parts", "timeout", "wide")
+    __slots__ = ("catchall", "comment", "data", "expires", "expressions", "parts", "timeout", "wide")
 
     def __init__(self) -> None:
         self.parts: list[tuple[int, int]] = []
@@ -53,6 +53,7 @@ class _Element:
         self.data = b""
         self.expressions: list[bytes] = []
         self.timeout = 0
+        self.expires = 0
         self.comment = ""
 
     def payload(self, head: bytes, flags: bytes = b"", opened: bool = False) -> bytes:
@@ -66,6 +67,8 @@ class _Element:
         parts.append(flags)
         if self.timeout:
             parts.append(attribute(uapi.NFTA_SET_ELEM_TIMEOUT, BE64.pack(self.timeout)))
+        if self.expires:
+            parts.append(attribute(uapi.NFTA_SET_ELEM_EXPIRATION, BE64.pack(self.expires)))
         userdata = b""
         if self.comment:
             text = self.comment.encode("utf-8", "surrogateescape") + b"\0"
@@ -179,6 +182,7 @@ def _element(content: SetContent, value: Any) -> _Element:
     element = _Element()
     if isinstance(value, dict) and "elem" in value:
         value = _options(element, value["elem"])
+        check_rest(element.expires, element.timeout or content.timeout)
     if value == "*":
         element.catchall = True
         return element
@@ -198,23 +202,43 @@ def _element(content: SetContent, value: Any) -> _Element:
 
 
 def _options(element: _Element, value: Any) -> Any:
-    """Take an element's timeout, comment and expressions; what is left is its key."""
+    """Take an element's times, comment and expressions; what is left is its key."""
     mapping = checked(value, ("val", "timeout", "expires", "comment", *STATEFUL))
     if "val" not in mapping:
         raise DocumentError("an element without a value", found=value, allowed='"val"')
-    if "timeout" in mapping:
-        timeout = milliseconds_of(str(mapping["timeout"]))
-        if timeout is None:
-            raise DocumentError(
-                "not a time", place="timeout", found=mapping["timeout"], allowed="seconds, or like 1h30m"
-            )
-        element.timeout = timeout
+    element.timeout = _time(mapping, "timeout")
+    element.expires = _time(mapping, "expires")
     if "comment" in mapping:
         element.comment = str(mapping["comment"])
     for name, build in STATEFUL.items():
         if name in mapping:
             element.expressions.append(build(mapping[name]).encode()[4:])
     return mapping["val"]
+
+
+def _time(mapping: dict[str, Any], key: str) -> int:
+    """Milliseconds; 0 where the key is not there."""
+    if key not in mapping:
+        return 0
+    found = milliseconds_of(str(mapping[key]))
+    if found is None:
+        raise DocumentError("not a time", place=key, found=mapping[key], allowed="seconds, or like 1h30m")
+    return found
+
+
+def check_rest(expires: int, timeout: int) -> None:
+    """Raise DocumentError where more is left of an element's time than there is; both in milliseconds.
+
+    nft_add_set_elem() in nf_tables_api.c refuses that.
+    """
+    if expires <= timeout:
+        return
+    found = TYPES["time"].text_of(expires)
+    if not timeout:
+        message = "an element without a timeout does not expire"
+        raise DocumentError(message, "expires", found, cure="give it a timeout, or its set")
+    allowed = "up to its timeout, %s" % TYPES["time"].text_of(timeout)
+    raise DocumentError("more time than the element has", "expires", found, allowed)
 
 
 def _bounds(selector: Selector, value: Any) -> tuple[int, int, bool]:
