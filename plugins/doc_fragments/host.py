@@ -33,12 +33,7 @@ seealso:
 
     # For modules whose options are a document, checked by an action plugin.
     CHECKED = r"""
-options:
-  _document:
-    description:
-      - What the action plugin makes of the other options once it has checked them, as JSON text.
-      - Not for playbooks.
-    type: str
+options: {}
 requirements:
   - jsonschema on the controller; with jsonschema-rs beside it, large documents are checked much faster
 notes:

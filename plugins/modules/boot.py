@@ -183,7 +183,7 @@ from typing import TYPE_CHECKING, Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.ansible.failure import failing
-from ..module_utils.ansible.options import DOCUMENT, STATE, TABLES, given_tables
+from ..module_utils.ansible.options import DOCUMENT, STATE
 
 if TYPE_CHECKING:
     from ..module_utils.boot.install import Plan
@@ -194,7 +194,7 @@ def main() -> None:
     """Compare what boot has with what it shall have, and put that there."""
     module = AnsibleModule(
         argument_spec={
-            "tables": {**TABLES, "required": False},
+            "tables": {"type": "list", "elements": "dict"},
             "name": {"type": "str", "default": "firewall"},
             "state": STATE,
             "root": {"type": "path", "default": "/"},
@@ -211,7 +211,7 @@ def main() -> None:
         tables: list[Any] | None = None
         if params["state"] == "present":
             text = params["_document"]
-            tables = json.loads(text)["tables"] if text else given_tables(params["tables"])
+            tables = json.loads(text)["tables"] if text else params["tables"]
         plan = install.plan(params["name"], tables, params["root"], params["python"])
         if plan.changed:
             plan.rehearse()

@@ -145,11 +145,6 @@ options:
     type: str
     default: present
     choices: [present, absent]
-  _document:
-    description:
-      - What the action plugin makes of the other options once it has checked them, as JSON text.
-      - Not for playbooks.
-    type: str
 attributes:
   diff_mode:
     description:

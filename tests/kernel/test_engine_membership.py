@@ -573,7 +573,7 @@ def test_questions_while_another_program_changes_the_set(
     netns: Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     declare(netns, "type ipv4_addr")
-    ask = membership.kernel.generation
+    ask = membership.generation_of
     calls = []
 
     def generation_meanwhile(socket: Any) -> int:
@@ -582,7 +582,7 @@ def test_questions_while_another_program_changes_the_set(
             netns.nft("add element inet t s { 10.0.0.1 }")
         return ask(socket)
 
-    monkeypatch.setattr(membership.kernel, "generation", generation_meanwhile)
+    monkeypatch.setattr(membership, "generation_of", generation_meanwhile)
     assert not change(netns, "10.0.0.1", check=True).changed
 
 

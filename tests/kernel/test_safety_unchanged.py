@@ -371,7 +371,7 @@ def test_the_generation_after_a_commit_is_the_kernels(netns: Namespace) -> None:
 
 def test_the_generation_wraps(netns: Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Four thousand million commits later: after 0xFFFFFFFF the kernel goes on at 1 (nf_tables_commit)."""
-    ask, transact = kernel.generation, NetlinkSocket.transact
+    ask, transact = kernel.generation_of, NetlinkSocket.transact
     with NetlinkSocket(netns.name) as socket:
         ahead = 0xFFFFFFFF - ask(socket)
 
@@ -383,7 +383,7 @@ def test_the_generation_wraps(netns: Namespace, monkeypatch: pytest.MonkeyPatch)
         true = number - ahead
         return true if true > 0 else true + 0xFFFFFFFF
 
-    monkeypatch.setattr(kernel, "generation", lambda socket: late(ask(socket)))
+    monkeypatch.setattr(kernel, "generation_of", lambda socket: late(ask(socket)))
     monkeypatch.setattr(reconcile_module, "generation_of", lambda socket: late(ask(socket)))
     monkeypatch.setattr(
         NetlinkSocket,

@@ -18,6 +18,7 @@ from rempart.nftables import uapi
 from rempart.nftables.render import render_table
 from rempart.ruleset import canonical, kernel
 from rempart.ruleset.desired import FAMILIES, FAMILY_NAMES, compile_tables, rule_statements
+from rempart.ruleset.generation import generation as generation_of
 from rempart.ruleset.kernel import KernelSet, KernelTable
 from rempart.ruleset.reconcile import Outcome, Source, reconcile
 
@@ -50,7 +51,7 @@ def table_of(where: Namespace, family: str = "inet", name: str = "t") -> KernelT
 def generation(where: Namespace) -> int:
     """The number that every committed change of the namespace's rulesets increments."""
     with NetlinkSocket(where.name) as socket:
-        return kernel.generation(socket)
+        return generation_of(socket)
 
 
 def handles(where: Namespace, chain: str, family: str = "inet", name: str = "t") -> list[int]:

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
-NO_PLACES: Mapping[str, str] = {}
+NO_PLACES: Mapping[str, str] = MappingProxyType({})
 
 CHAIN: Mapping[str, str] = {
     "tables[0].chains[0].": "",

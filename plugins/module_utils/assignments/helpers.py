@@ -172,13 +172,13 @@ _PROTOCOL_NUMBERS = {"6": "tcp", "17": "udp"}
 
 def _assign(helper: Helper, rules: list[tuple[str, str, dict[str, Any]]], request: Request) -> None:
     """Have the table hold the helper's chains and objects; without rules, neither."""
-    used = {protocol for protocol, _, _ in rules}
+    used = {protocol for protocol, _place, _rule in rules}
     for protocol, kernel in helper.kernel.items():
         name = helper.object_name(protocol)
         if protocol not in used:
             request.leaving_objects.append(("ct helper", name))
             continue
-        place = next(place for one, place, _ in rules if one == protocol)
+        place = next(place for one, place, _rule in rules if one == protocol)
         value = {"name": name, "type": kernel.type, "protocol": protocol, "l3proto": kernel.l3proto}
         request.declare("ct_helpers", value, place or "name", {})
     if not rules:
@@ -186,11 +186,11 @@ def _assign(helper: Helper, rules: list[tuple[str, str, dict[str, Any]]], reques
         return
     # Before the places of whole rules, as the first that fits is taken
     at = "tables[0].chains[%d].rules" % len(request.chains)
-    for index, (_, place, _) in enumerate(rules):
+    for index, (_protocol, place, _rule) in enumerate(rules):
         request.places["%s[%d].dport" % (at, index)] = _inside(place, "ports")
         if not place:
             request.places["%s[%d]." % (at, index)] = ""
-    request.assign(helper.name, [(place or "name", rule) for _, place, rule in rules])
+    request.assign(helper.name, [(place or "name", rule) for _protocol, place, rule in rules])
 
 
 def _parameters(

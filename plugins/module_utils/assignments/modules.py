@@ -43,7 +43,7 @@ class ModulePlan:
         """Load modules, set parameters: what rules need. Raises HostError."""
         for name, parameters in self._loads:
             self.kernel.load(name, parameters)
-        for name, parameter, _, value in self._sets:
+        for name, parameter, _unused, value in self._sets:
             self.kernel.change(name, parameter, value)
 
     def finish(self) -> None:
@@ -58,7 +58,7 @@ class ModulePlan:
     def changes(self) -> list[dict[str, Any]]:
         """What there is to do, for programs."""
         listed: list[dict[str, Any]] = []
-        for name, _ in self._loads:
+        for name, _unused in self._loads:
             listed.append({"action": "add", "kind": "module", "module": name})
         for name, parameter, before, after in self._sets:
             one = {"module": name, "parameter": parameter, "before": before, "after": after}
@@ -74,7 +74,7 @@ class ModulePlan:
     def diff(self) -> list[dict[str, str]]:
         """What there is to do, for people, as Ansible's diff mode takes it."""
         shown = []
-        now = [(name, "", "loaded") for name, _ in self._loads]
+        now = [(name, "", "loaded") for name, _unused in self._loads]
         now += [(name, "loaded", "") for name in self._unloads]
         for name, before, after in now:
             shown.append(_difference("module %s" % name, before, after))

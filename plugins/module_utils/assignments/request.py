@@ -10,6 +10,7 @@ stand, and the two base chains that lead there. What belongs to other names stay
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..document.flat.lowering import MATCHES
@@ -36,7 +37,7 @@ NOTES = ("counter", "log", "comment")
 TRAFFIC = (*(key for key in MATCHES if key not in ("protocol", "ct_state", "ct_helper")), *NOTES)
 """The keys that say which traffic is meant. The protocol is said elsewhere, and all of it is new."""
 
-NO_REASONS: Mapping[str, str] = {}
+NO_REASONS: Mapping[str, str] = MappingProxyType({})
 
 
 class Request:
@@ -60,9 +61,9 @@ class Request:
     def assign(self, name: str, rules: list[tuple[str, dict[str, Any]]]) -> None:
         """Have the chains of ``name`` hold these rules, each with the place that it comes from."""
         at = "tables[0].chains[%d].rules" % len(self.chains)
-        for index, (place, _) in enumerate(rules):
+        for index, (place, _unused) in enumerate(rules):
             self.places["%s[%d]" % (at, index)] = place
-        self.chains.append({"name": name, "rules": [rule for _, rule in rules]})
+        self.chains.append({"name": name, "rules": [rule for _unused, rule in rules]})
         for hook in HOOKS:
             self.chains.append(
                 {

@@ -110,7 +110,7 @@ def _addresses(given: Mapping[str, Any]) -> dict[str, list[str]]:
 def _numbers(given: Mapping[str, Any]) -> dict[tuple[str, str], int]:
     numbers = {}
     for name, number in given.items():
-        kind, _, word = name.partition(" ")
+        kind, _unused, word = name.partition(" ")
         numbers[kind, word] = int(number)
     return numbers
 

@@ -300,9 +300,8 @@ def encode(entry: Mapping[str, Any]) -> bytes:
         problems.append(
             Problem("a connection needs the tuple of its original direction", "original", original)
         )
-    if problems:
+    if problems or not isinstance(original, Mapping):
         raise DocumentError.of(problems)
-    assert isinstance(original, Mapping)
     family_number = tuples.FAMILIES[word]
     parts = [_tuple(uapi.CTA_TUPLE_ORIG, "original", original, family_number, protonum, problems)]
     reply = entry.get("reply")

@@ -138,7 +138,7 @@ class Events:
         It does not wait, and knows no ``count`` and no ``timeout``. Events that are not wanted count
         among the ``most``, so that a flood of them does not keep the caller from other work.
         """
-        for _ in range(most):
+        for _unused in range(most):
             if not self._receive():
                 break
         found = list(self._pending)

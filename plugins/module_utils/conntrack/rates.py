@@ -91,6 +91,6 @@ class Rates:
             else:
                 heapq.heappushpop(heap, item)
         self._before, self._then = after, now
-        for _, _, packets, size, body in sorted(heap, reverse=True):
+        for _unused, _unused, packets, size, body in sorted(heap, reverse=True):
             found.busiest.append(Rate(entries.decode(body), packets / seconds, size / seconds))
         return found

@@ -47,16 +47,15 @@ def pieces(kernel: NetlinkSocket, filter: Filter) -> Iterator[tuple[bytes, Itera
 
 def _dump(kernel: NetlinkSocket, part: kernel_filters.Part) -> Iterator[bytes | None]:
     """The table as the kernel narrows it; the whole where it was built without what it was asked for."""
-    received = kernel.pieces(requests.GET, part.family, part.attributes)
+    begun = False
     try:
-        first = next(received)
+        for data in kernel.pieces(requests.GET, part.family, part.attributes):
+            begun = True
+            yield data
     except KernelError as error:
-        if not part.values or error.code not in (errno.EINVAL, errno.EOPNOTSUPP):
+        if begun or not part.values or error.code not in (errno.EINVAL, errno.EOPNOTSUPP):
             raise
-        received = kernel.pieces(requests.GET, part.family)
-        first = next(received)
-    yield first
-    yield from received
+        yield from kernel.pieces(requests.GET, part.family)
 
 
 def count(kernel: NetlinkSocket, filter: Filter | None = None) -> int:

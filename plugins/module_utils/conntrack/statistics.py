@@ -140,7 +140,7 @@ def figures(netns: str | None = None) -> dict[str, Any]:
     found: dict[str, Any] = dict(limits(netns))
     with NetlinkSocket(netns) as kernel:
         found.update(count(kernel))
-        found["expectations"] = sum(1 for _ in expectations.read(kernel))
+        found["expectations"] = sum(1 for _unused in expectations.read(kernel))
         found["per_cpu"] = per_cpu(kernel)
         found["expect_per_cpu"] = expect_per_cpu(kernel)
     found["use"] = _use(found["entries"], found["max"])

@@ -90,7 +90,7 @@ def _read() -> dict[str, bool]:
         if content["format"] != _FORMAT or content["kernel"] != _kernel():
             return {}
         known = content["known"]
-        if all(type(key) is str and type(value) is bool for key, value in known.items()):
+        if all(isinstance(key, str) and isinstance(value, bool) for key, value in known.items()):
             return dict(known)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         pass

@@ -359,7 +359,7 @@ def read_verdict(value: Any) -> dict[str, Any]:
     if isinstance(value, str):
         if value in VERDICTS:
             return {value: None}
-        word, _, chain = value.partition(" ")
+        word, _unused, chain = value.partition(" ")
         if word in ("jump", "goto") and chain.strip():
             return {word: {"target": chain.strip()}}
     elif isinstance(value, dict) and len(value) == 1:

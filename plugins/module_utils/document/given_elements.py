@@ -136,7 +136,7 @@ def of_text(text: str) -> Any:
 def _pair(item: Any) -> Any:
     """A map's element as a document has it: nft's ``key : value`` becomes a pair."""
     if isinstance(item, str) and _PAIR in item:
-        key, _, value = item.partition(_PAIR)
+        key, _unused, value = item.partition(_PAIR)
         return [key.strip(), value.strip()]
     return item
 

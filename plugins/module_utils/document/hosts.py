@@ -34,7 +34,7 @@ def names(tables: Iterable[Table]) -> dict[str, str]:
             for index, below, rule in all_rules(chain.rules):
                 for field in ("saddr", "daddr"):
                     value = rule.get(field)
-                    if value is None or (type(value) is str and numeric(value)):
+                    if value is None or (isinstance(value, str) and numeric(value)):
                         continue
                     if isinstance(value, str) and _is_literal(value):
                         continue

@@ -143,7 +143,7 @@ def _targets_of_map(data: Any, maps: dict[str, DeclaredSet]) -> Iterator[Any]:
         values = [one.get("value") for one in data if isinstance(one, dict)]
     for value in values:
         if isinstance(value, str):
-            word, _, name = value.partition(" ")
+            word, _unused, name = value.partition(" ")
             if word in ("jump", "goto"):
                 yield name.strip()
         elif isinstance(value, dict):
@@ -240,12 +240,12 @@ def _note_depth(table: Table, calls: Calls, problems: list[Problem]) -> None:
     pending = list(calls)
     while pending:
         name = pending[-1]
-        missing = [target for target, _ in calls[name] if target not in below]
+        missing = [target for target, _unused in calls[name] if target not in below]
         if missing:
             pending.extend(missing)
             continue
         pending.pop()
-        below[name] = 1 + max((below[target] for target, _ in calls[name]), default=0)
+        below[name] = 1 + max((below[target] for target, _unused in calls[name]), default=0)
     for chain in table.chains:
         if chain.is_base and below[chain.name] > STACK_SIZE:
             problems.append(
@@ -308,7 +308,7 @@ def _reached(table: Table, calls: Calls) -> dict[str, list[Chain]]:
         while pending:
             name = pending.pop()
             reached[name].append(base)
-            for target, _ in calls[name]:
+            for target, _unused in calls[name]:
                 if target not in seen:
                     seen.add(target)
                     pending.append(target)

@@ -92,7 +92,7 @@ def _ct(words: list[str], text: str) -> dict[str, Any]:
 
 def _route(words: list[str], text: str) -> dict[str, Any]:
     key = _one_of(RT_KEYS, " ".join(words), "rt key", text)
-    family, _, name = key.rpartition(" ")
+    family, _unused, name = key.rpartition(" ")
     return {"rt": {"key": name, "family": family} if family else {"key": name}}
 
 
@@ -112,8 +112,8 @@ def _option(options: Any, words: list[str], text: str) -> dict[str, Any]:
 
 
 def _raw(words: list[str], text: str) -> dict[str, Any]:
-    base, _, numbers = words[0][1:].partition(",")
-    offset, _, length = numbers.partition(",")
+    base, _unused, numbers = words[0][1:].partition(",")
+    offset, _unused, length = numbers.partition(",")
     if len(words) != 1 or base not in BASES or not (offset.isdecimal() and length.isdecimal()):
         raise DocumentError("no raw payload", found=text, allowed="such as @nh,96,32")
     return {"payload": {"base": base, "offset": int(offset), "len": int(length)}}

@@ -380,7 +380,7 @@ def _loader() -> Any:
                 self.flattened.add(id(node))
                 keys = {
                     key.value if isinstance(key, yaml.ScalarNode) else _refuse_key(key)
-                    for key, _ in node.value
+                    for key, _unused in node.value
                 }
                 if len(keys) != len(node.value):
                     _report_repetition(node)
@@ -414,7 +414,7 @@ def _report_repetition(node: Any) -> None:
     import yaml
 
     seen: set[str] = set()
-    for key, _ in node.value:
+    for key, _unused in node.value:
         if key.value in seen:
             problem = "the key %r stands twice in one mapping" % key.value
             raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)

@@ -184,6 +184,6 @@ class KernelModules:
 def _names(text: str) -> Iterator[str]:
     """Of lines such as ``kernel/net/netfilter/nf_conntrack_ftp.ko.xz: …`` the modules' names."""
     for line in text.split("\n"):
-        name, dot, _ = line.partition(":")[0].rpartition("/")[2].partition(".ko")
+        name, dot, _unused = line.partition(":")[0].rpartition("/")[2].partition(".ko")
         if dot:
             yield name.replace("-", "_")

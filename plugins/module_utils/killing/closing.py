@@ -88,7 +88,7 @@ class LocalEnds:
 
 def _find(diagnostics: SocketDiagnostics, ends: Collection[End]) -> dict[End, list[Found]]:
     found: dict[End, list[Found]] = {}
-    for protocol in sorted({protocol for protocol, _ in ends}):
+    for protocol in sorted({protocol for protocol, _unused in ends}):
         for one in diagnostics.find(protocol, [pair for number, pair in ends if number == protocol]):
             found.setdefault((protocol, one.ends), []).append(one)
     return found

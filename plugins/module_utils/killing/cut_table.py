@@ -198,7 +198,7 @@ class CutTable:
         elements = messages.new_elements(
             _NFPROTO_INET, NAME, _CUT, (messages.element(one, timeout=milliseconds) for one in ids)
         )
-        for _ in range(_ATTEMPTS):
+        for _unused in range(_ATTEMPTS):
             try:
                 self._kernel.transact(elements)
                 return
@@ -267,7 +267,7 @@ class CutTable:
 
     def remove_if_idle(self) -> bool:
         """Remove the table if nothing is held; whether there is none now."""
-        for _ in range(_ATTEMPTS):
+        for _unused in range(_ATTEMPTS):
             before = generation(self._kernel)
             if self.held():
                 return False
@@ -296,7 +296,7 @@ class CutTable:
         for body in bodies:
             for kind, payload in walk(body, ATTRIBUTES):
                 if kind == uapi.NFTA_SET_ELEM_LIST_ELEMENTS:
-                    found += [_element(one) for _, one in walk(payload)]
+                    found += [_element(one) for _unused, one in walk(payload)]
         return found
 
 

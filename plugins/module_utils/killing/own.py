@@ -23,7 +23,7 @@ def ends(netns: str | None) -> set[Ends]:
     """The TCP sockets in a namespace that processes hold which this one descends from."""
     inodes: set[int] = set()
     process = os.getppid()
-    for _ in range(_MOST):
+    for _unused in range(_MOST):
         if process <= 1:  # what init holds, it holds for services
             break
         inodes |= _sockets_of(process)

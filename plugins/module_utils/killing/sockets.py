@@ -104,7 +104,7 @@ class SocketDiagnostics:
         """
         request = _REQUEST.pack(found.family, found.protocol, 0, _ALL_STATES) + found.id
         try:
-            for _ in self._ask(_SOCK_DESTROY, messages.NLM_F_ACK, request):
+            for _unused in self._ask(_SOCK_DESTROY, messages.NLM_F_ACK, request):
                 pass
         except KernelError as error:
             if error.code == errno.ENOENT:

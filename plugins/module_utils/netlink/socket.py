@@ -173,7 +173,7 @@ class NetlinkSocket:
         A dump that the kernel marks as interrupted (NLM_F_DUMP_INTR), or of which a
         part was lost, is begun again; KernelError EINTR where that happens every time.
         """
-        for _ in range(_DUMPS):
+        for _unused in range(_DUMPS):
             bodies: list[bytes] = []
             whole = True
             for data in self.pieces(kind, family, attributes):

@@ -88,7 +88,7 @@ def equal(expressions: bytes, userdata: bytes, desired: DesiredRule, identity: C
         return False
     if len(ours) != len(theirs):
         return False
-    for (_, one), (_, other) in zip(ours, theirs):
+    for (_unused, one), (_unused, other) in zip(ours, theirs):
         if one != other and _without_names(nested(1, one), identity) != _without_names(
             nested(1, other), None, desired
         ):

@@ -266,7 +266,7 @@ def _elements(one: KernelSet, is_map: bool, carried: set[str], state: bool, rema
     if not is_map:
         return [_element(row, "elem", carried, state, remaining) for row in rows]
     pairs = [(_element(key, "key", carried, state, remaining), value_of(value)) for key, value in rows]
-    if any(isinstance(key, dict) for key, _ in pairs):
+    if any(isinstance(key, dict) for key, _unused in pairs):
         return [{**(key if isinstance(key, dict) else {"key": key}), "value": value} for key, value in pairs]
     return dict(pairs)
 

@@ -97,7 +97,7 @@ def _address(value: Any) -> Written | None:
 
 
 def _whole(written: Written) -> Callable[[Any], Written | None]:
-    return lambda value: written if type(value) is int else None
+    return lambda value: written if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _name(value: Any) -> Written | None:
@@ -283,7 +283,7 @@ class RuleReader:
         trace = Trace()
         made = encode_list(compiled.expressions, trace)
         cuts = [(offset, offset + len(slot), slot.source) for offset, slot in trace.slots]
-        if sorted(str(source) for _, _, source in cuts) != sorted(
+        if sorted(str(source) for _unused, _unused, source in cuts) != sorted(
             str(number) for number in range(len(readers))
         ):
             return None
@@ -291,16 +291,16 @@ class RuleReader:
             cuts += [(start, stop, None) for start, stop in trace.state]
         cuts.sort(key=lambda cut: cut[0])
         holes: list[tuple[str, Written | None]] = [
-            readers[source] if isinstance(source, int) else ("", None) for _, _, source in cuts
+            readers[source] if isinstance(source, int) else ("", None) for _unused, _unused, source in cuts
         ]
         # a copy, since the caller goes on to add its own comment to the rule
-        return _Form(dict(rule), holes), tuple((start, stop) for start, stop, _ in cuts), made
+        return _Form(dict(rule), holes), tuple((start, stop) for start, stop, _unused in cuts), made
 
 
 def _undecoded(statements: list[dict[str, Any]]) -> bool:
     """Whether one of them, or of a rule inside them, stands for an expression that has no statement."""
     return any(name in one for one in statements for name in _UNDECODED) or any(
-        _undecoded(inner["expr"]) for _, inner in rules_in({"expr": statements})
+        _undecoded(inner["expr"]) for _unused, inner in rules_in({"expr": statements})
     )
 
 

@@ -135,7 +135,7 @@ def lasting(payload: bytes) -> bytes:
     if len(payload) <= _LASTING_SIZE:
         return payload
     attributes = walk(payload)
-    if not any(kind in _TRANSIENT for kind, _ in attributes):
+    if not any(kind in _TRANSIENT for kind, _unused in attributes):
         return payload
     return b"".join(attribute(kind, data) for kind, data in attributes if kind not in _TRANSIENT)
 
@@ -170,7 +170,7 @@ def segments(elements: list[bytes]) -> dict[tuple[bytes, ...], list[bytes]]:
     # at one key the end of one interval comes before the start of the next
     points.sort()
     start: bytes | None = None
-    for _, begins, payload in points:
+    for _unused, begins, payload in points:
         if begins:
             if start is not None:
                 found[(lasting(start),)] = [start]

@@ -57,7 +57,7 @@ def value_of(rest: Rest) -> Rest:
 
 def is_timed(rest: Rest) -> bool:
     """Whether the element's time runs."""
-    return any(kind == uapi.NFTA_SET_ELEM_EXPIRATION for kind, _ in rest)
+    return any(kind == uapi.NFTA_SET_ELEM_EXPIRATION for kind, _unused in rest)
 
 
 def differs(held: Rest, given: Rest, default_timeout: int) -> bool:

@@ -19,7 +19,7 @@ from ..netlink import messages
 from ..netlink.attributes import TYPE_MASK, attribute, nested, table, walk
 from ..netlink.socket import NetlinkSocket
 from ..nftables import uapi
-from .generation import generation as generation
+from .generation import generation as generation_of
 from .messages import Hook
 
 _SUBSYSTEM = uapi.NFNL_SUBSYS_NFTABLES << 8
@@ -219,8 +219,8 @@ def read(kernel: NetlinkSocket, wanted: Iterable[tuple[int, str]], elements: boo
     changed during every attempt.
     """
     places = list(dict.fromkeys(wanted))
-    before = generation(kernel)
-    for _ in range(_READS):
+    before = generation_of(kernel)
+    for _unused in range(_READS):
         found: dict[tuple[int, str], KernelTable] | None = {}
         try:
             found = _read_all(kernel, places, elements)
@@ -228,7 +228,7 @@ def read(kernel: NetlinkSocket, wanted: Iterable[tuple[int, str]], elements: boo
             if error.code != errno.ENOENT:
                 raise
             found = None  # something went away between being listed and being read
-        after = generation(kernel)
+        after = generation_of(kernel)
         if found is not None and after == before:
             return Picture(before, found)
         before = after
@@ -256,7 +256,7 @@ def read_and_zero(kernel: NetlinkSocket, family: int, name: str) -> dict[str, li
     Linux 6.2, KernelError EINTR where it changed during every attempt.
     """
     earlier: dict[int, bytes] = {}
-    for _ in range(_READS):
+    for _unused in range(_READS):
         bodies: list[bytes] = []
         whole = True
         try:
@@ -310,7 +310,7 @@ def elements(kernel: NetlinkSocket, family: int, name: str, set_name: str) -> li
     for body in kernel.dump(_SUBSYSTEM | uapi.NFT_MSG_GETSETELEM, family, asked):
         for kind, payload in walk(body, _BODY):
             if kind == uapi.NFTA_SET_ELEM_LIST_ELEMENTS:
-                found.extend([one for _, one in walk(payload)])
+                found.extend([one for _unused, one in walk(payload)])
     return found
 
 
@@ -337,7 +337,7 @@ def find_elements(
     for body in bodies:
         for kind, payload in walk(body, _BODY):
             if kind == uapi.NFTA_SET_ELEM_LIST_ELEMENTS:
-                found.extend([one for _, one in walk(payload)])
+                found.extend([one for _unused, one in walk(payload)])
     return found
 
 
@@ -421,12 +421,12 @@ def parse_set(body: bytes) -> KernelSet:
     one.size = _number(description, uapi.NFTA_SET_DESC_SIZE)
     one.fields = tuple(
         _number(table(field), uapi.NFTA_SET_FIELD_LEN)
-        for _, field in walk(description.get(uapi.NFTA_SET_DESC_CONCAT, b""))
+        for _unused, field in walk(description.get(uapi.NFTA_SET_DESC_CONCAT, b""))
     )
     if uapi.NFTA_SET_EXPR in found:
         one.expressions = (found[uapi.NFTA_SET_EXPR],)
     else:
-        one.expressions = tuple(each for _, each in walk(found.get(uapi.NFTA_SET_EXPRESSIONS, b"")))
+        one.expressions = tuple(each for _unused, each in walk(found.get(uapi.NFTA_SET_EXPRESSIONS, b"")))
     return one
 
 
@@ -473,7 +473,7 @@ def add_counters(first: bytes, second: bytes) -> bytes:
     if len(one) != len(other):
         return second
     parts = []
-    for (_, before), (kind, after) in zip(one, other):
+    for (_unused, before), (kind, after) in zip(one, other):
         name, numbers = _counted(before)
         if numbers and _counted(after)[0] == name:
             inner = [

@@ -28,6 +28,7 @@ from .batch import write
 from .boxes import Box
 from .desired import FAMILY_NAMES
 from .element_attributes import Rest, combined, differs, is_timed, packed, rest_of, value_of
+from .generation import generation as generation_of
 from .intervals import Holding, Interval, Overlap
 from .kernel import KernelSet, KernelTable
 from .named_sets import MAPS, content_of, find_named, parts_of
@@ -144,8 +145,8 @@ def change_elements(
     """
     refused: RempartError | None = None
     with interfaces.of(netns), NetlinkSocket(netns) as socket:
-        for _ in range(_ATTEMPTS):
-            generation = kernel.generation(socket)
+        for _unused in range(_ATTEMPTS):
+            generation = generation_of(socket)
             number, held = find_named(socket, family, table_name, set_name)
             work = _Work(socket, number, table_name, held, state, refresh)
             wanted = work.lower(elements, timeout)
@@ -156,7 +157,7 @@ def change_elements(
             done = work.finish(generation)
             if check:
                 # Questions asked one by one are one picture only if nothing changed meanwhile.
-                if kernel.generation(socket) == generation:
+                if generation_of(socket) == generation:
                     return done
                 continue
             if not done.changed:
@@ -517,7 +518,7 @@ class _Work:
         elif self._held.flags & uapi.NFT_SET_OBJECT:
             objects = kernel.objects(self._socket, self._family, self._table)
             known = [name for kind, name in objects if kind == self._held.object_type]
-        for _, value in decode_elements(_view(self._held, self._change.add)):
+        for _unused, value in decode_elements(_view(self._held, self._change.add)):
             name: Any = value
             if isinstance(value, dict):
                 name = next((one["target"] for one in value.values() if isinstance(one, dict)), None)

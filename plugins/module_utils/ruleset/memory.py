@@ -137,16 +137,21 @@ def _entries(key: str | None, directory: str) -> list[Memory]:
 def _entry(found: Any) -> Memory:
     """One entry; any of the errors that :func:`_entries` catches where it is not as written."""
     number, digest, engine = found["generation"], found["digest"], found["engine"]
-    if type(number) is not int or type(digest) is not str or type(engine) is not str:
+    if not (
+        isinstance(number, int)
+        and not isinstance(number, bool)
+        and isinstance(digest, str)
+        and isinstance(engine, str)
+    ):
         raise TypeError("not an entry")
     hosts = {}
     for name, addresses in found["hosts"].items():
-        if type(addresses) is not list or not all(type(one) is str for one in addresses):
+        if not isinstance(addresses, list) or not all(isinstance(one, str) for one in addresses):
             raise TypeError("not a list of addresses")
         hosts[name] = addresses
     tables = []
     for family, name in found["tables"]:
-        if type(family) is not int or type(name) is not str:
+        if not (isinstance(family, int) and not isinstance(family, bool) and isinstance(name, str)):
             raise TypeError("not a table")
         tables.append((family, name))
     return Memory(number, digest, engine, hosts, tables)
@@ -173,5 +178,5 @@ def _make_room(directory: str) -> None:
     """Take away the oldest files where there are as many as may be."""
     with os.scandir(directory) as found:
         files = [(one.stat(follow_symlinks=False).st_mtime, one.path) for one in found]
-    for _, path in sorted(files)[: max(0, len(files) - _MOST_FILES + 1)]:
+    for _unused, path in sorted(files)[: max(0, len(files) - _MOST_FILES + 1)]:
         os.unlink(path)

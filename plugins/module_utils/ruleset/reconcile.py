@@ -233,7 +233,7 @@ def remove(tables: Iterable[tuple[str, str]], netns: str | None = None, check: b
     from .plan import plan_removal
 
     wanted = [(family, FAMILIES[family], name) for family, name in tables]
-    places = [(number, name) for _, number, name in wanted]
+    places = [(number, name) for _unused, number, name in wanted]
     with interfaces.of(netns), NetlinkSocket(netns) as kernel:
         outcome = _apply(
             kernel, places, lambda picture: plan_removal(wanted, picture), check, Progress(), netns

@@ -133,7 +133,7 @@ class _Form:
 
 
 def _address(value: Any) -> Classified:
-    if type(value) is not str:
+    if not isinstance(value, str):
         return None
     try:
         return 4, inet_pton(AF_INET, value)
@@ -159,19 +159,19 @@ def _address(value: Any) -> Classified:
 
 
 def _port(value: Any) -> Classified:
-    if type(value) is int and 0 <= value <= 0xFFFF:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 0xFFFF:
         return "port", value.to_bytes(2, "big")
     return None
 
 
 def _host_u32(value: Any) -> Classified:
-    if type(value) is int and 0 <= value <= 0xFFFFFFFF:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 0xFFFFFFFF:
         return "u32", value.to_bytes(4, sys.byteorder)
     return None
 
 
 def _interface(value: Any) -> Classified:
-    if type(value) is not str or not _PLAIN_NAME.issuperset(value) or value in (".", ".."):
+    if not isinstance(value, str) or not _PLAIN_NAME.issuperset(value) or value in (".", ".."):
         return None
     if not 0 < len(value) < 16:
         return None
@@ -229,7 +229,7 @@ class RuleCompiler:
 
     def compile(self, rule: Any, index: int) -> list[DesiredRule]:
         """The rules that one rule of the document stands for. Raises DocumentError."""
-        if type(rule) is not dict or "expr" in rule:
+        if not isinstance(rule, dict) or "expr" in rule:
             return self._compile_fully(rule, index)
         keys = tuple(rule)
         form = self._forms.get(keys)
@@ -238,7 +238,7 @@ class RuleCompiler:
         userdata = b""
         if form.comment:
             comment = rule["comment"]
-            if type(comment) is not str or len(comment) > 127 or not _PLAIN_COMMENT.issuperset(comment):
+            if not isinstance(comment, str) or len(comment) > 127 or not _PLAIN_COMMENT.issuperset(comment):
                 return self._compile_fully(rule, index)
             userdata = comment_userdata(comment)
         values: list[bytes] = []
@@ -324,7 +324,7 @@ class RuleCompiler:
             return None
         trace = Trace()
         encoded = encode_list(compiled.expressions, trace)
-        sources = sorted(slot.source for _, slot in trace.slots if isinstance(slot, Slot))  # type: ignore[type-var]
+        sources = sorted(slot.source for _unused, slot in trace.slots if isinstance(slot, Slot))  # type: ignore[type-var]
         if sources != list(range(count)):
             return None
         return _Template(encoded, trace, compiled.sets, [len(value) for value in values])

@@ -93,7 +93,7 @@ class Saved:
             if not matching:
                 asked = "%s:%s" % (family, name) if family else name
                 held = ["%s:%s" % one for one in known]
-                cure = nearest(asked, held if family else [one for _, one in known])
+                cure = nearest(asked, held if family else [one for _unused, one in known])
                 raise HostError("no such table in the file", found=asked, allowed=", ".join(held), cure=cure)
             kept += [index for index in matching if index not in kept]
         tables = self.document["tables"]
@@ -212,7 +212,7 @@ def restore(
         tables = load(saved.document)
         desired = compile_tables(tables, hosts.resolve(hosts.names(tables)))
         wanted = [(table.number, table.name) for table in desired]
-        for _ in range(_ATTEMPTS):
+        for _unused in range(_ATTEMPTS):
             picture = state.read(kernel, wanted)
             plans = make_plan(desired, picture).tables
             clashing = [table for table in plans if table.kernel is not None and table.changed]

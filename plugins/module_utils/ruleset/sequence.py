@@ -50,21 +50,22 @@ def _by_occurrence(places: dict[Hashable, list[int]], new: Sequence[Hashable]) -
 
 def _increasing(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """The longest run of pairs strictly ascending in their first; they come ordered by their second."""
-    tails: list[int] = []
-    nodes: list[tuple[tuple[int, int], object]] = []
-    for pair in pairs:
-        at = bisect_left(tails, pair[0])
-        node = (pair, nodes[at - 1] if at else None)
+    tails: list[int] = []  # of the runs of each length, the lowest last number
+    ends: list[int] = []  # where in ``pairs`` that run ends
+    before: list[int] = []  # of each pair the one before it in its run, -1 for none
+    for index, (first, _second) in enumerate(pairs):
+        at = bisect_left(tails, first)
+        before.append(ends[at - 1] if at else -1)
         if at == len(tails):
-            tails.append(pair[0])
-            nodes.append(node)
+            tails.append(first)
+            ends.append(index)
         else:
-            tails[at] = pair[0]
-            nodes[at] = node
+            tails[at] = first
+            ends[at] = index
     result = []
-    node_or_none: object = nodes[-1] if nodes else None
-    while node_or_none is not None:
-        pair, node_or_none = node_or_none  # type: ignore[misc]
-        result.append(pair)
+    index = ends[-1] if ends else -1
+    while index >= 0:
+        result.append(pairs[index])
+        index = before[index]
     result.reverse()
     return result

@@ -27,7 +27,7 @@ def find(kernel: NetlinkSocket, wanted: Sequence[Names]) -> list[tuple[int, str]
         if not matching:
             known = ["%s:%s" % (FAMILY_NAMES[number], one) for number, one in existing]
             asked = "%s:%s" % (family, name) if family else name
-            close = nearest(asked, known if family else [one for _, one in existing])
+            close = nearest(asked, known if family else [one for _unused, one in existing])
             raise HostError("no such table", found=asked, allowed=", ".join(known), cure=close)
         found += [one for one in matching if one not in found]
     return found

@@ -58,7 +58,7 @@ def passed(kernel: NetlinkSocket) -> list[Passed]:
     """What passed so far, of each connection in their order."""
     counts = {
         name: int.from_bytes(table(one.data)[uapi.NFTA_COUNTER_PACKETS], "big")
-        for (_, name), one in state.objects(kernel, uapi.NFPROTO_INET, NAME).items()
+        for (_unused, name), one in state.objects(kernel, uapi.NFPROTO_INET, NAME).items()
     }
     return [Passed(counts[_IN % index], counts[_OUT % index]) for index in range(len(counts) // 2)]
 

@@ -134,7 +134,7 @@ def understood(protocol: str) -> dict[str, State]:
     """The states of a protocol by every name that is understood: nft's, and those of the sysctl keys."""
     found = dict(TIMEOUTS[protocol])
     for state in TIMEOUTS[protocol].values():
-        _, _, suffix = state.key.partition("_timeout_")
+        _unused, _unused, suffix = state.key.partition("_timeout_")
         if suffix:
             found.setdefault(suffix, state)
     return found

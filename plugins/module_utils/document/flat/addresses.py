@@ -61,7 +61,7 @@ def literal(item: Scalar) -> tuple[str, Any]:
 
 
 def _network(item: str) -> tuple[str, Any]:
-    address, _, mask = item.partition("/")
+    address, _unused, mask = item.partition("/")
     family = address_family(address)
     if family is None:
         cure = "a host name stands without a mask" if host_name(address) else _cure(address)
@@ -103,7 +103,7 @@ def _is_range(text: str) -> bool:
 
 
 def _range(item: str) -> tuple[str, Any]:
-    start, _, end = (part.strip() for part in item.partition("-"))
+    start, _unused, end = (part.strip() for part in item.partition("-"))
     family, other = address_family(start), address_family(end)
     if family is None or other is None:
         wrong = start if family is None else end

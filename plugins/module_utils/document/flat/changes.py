@@ -145,7 +145,7 @@ def _networks(value: Any, draft: Draft) -> tuple[str, ...] | None:
 
 
 def _splits(value: Any, draft: Draft) -> bool:
-    return _touches_tos(value, draft) or any(lookup.selection.splits for _, lookup in _lookups(value))
+    return _touches_tos(value, draft) or any(lookup.selection.splits for _unused, lookup in _lookups(value))
 
 
 def _brings(value: Any, draft: Draft) -> bool:

@@ -158,7 +158,7 @@ class Draft:
         """The protocols the rule is bound to; empty where it is bound to none."""
         if self.protocol is None or self.protocol.negated:
             return []
-        return list(dict.fromkeys(item for _, item in self.protocol.items))
+        return list(dict.fromkeys(item for _unused, item in self.protocol.items))
 
     def needs_protocol(self, what: str, allowed: tuple[str, ...]) -> None:
         """Raise DocumentError unless every protocol of the rule is one of ``allowed``."""

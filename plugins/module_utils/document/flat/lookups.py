@@ -51,7 +51,7 @@ class Lookup:
         try:
             if self.name:
                 return self.selection.networks_of_set(self.name, draft)
-            return self.selection.networks_of_elements([key for key, _ in pairs_of(self.data)], draft)
+            return self.selection.networks_of_elements([key for key, _unused in pairs_of(self.data)], draft)
         except DocumentError as error:
             raise error.at("data") from None
 
@@ -134,7 +134,7 @@ def _lower_lookup(value: Any, draft: Draft) -> list[Statement]:
 
 
 def _lookup_networks(value: Any, draft: Draft) -> tuple[str, ...] | None:
-    selection, where, _ = _membership(value)
+    selection, where, _unused = _membership(value)
     try:
         if isinstance(where, list):
             return selection.networks_of_elements(where, draft)

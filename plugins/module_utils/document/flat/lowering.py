@@ -11,6 +11,7 @@ type-of-service byte for both protocols.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ...errors import DocumentError, Problem, nearest
@@ -94,7 +95,7 @@ SWAPPED = {
 }
 """What ``bidirectional`` exchanges."""
 
-NO_ADDRESSES: Mapping[str, list[str]] = {}
+NO_ADDRESSES: Mapping[str, list[str]] = MappingProxyType({})
 NOTHING_KNOWN = Declared()
 
 

@@ -39,7 +39,7 @@ def _matched(left: Statement, value: Any, draft: Draft) -> list[Statement]:
 
 
 def _masked(left: Statement, item: str, negated: bool) -> Statement:
-    wanted, _, mask = (part.strip() for part in item.partition("/"))
+    wanted, _unused, mask = (part.strip() for part in item.partition("/"))
     wanted_number, mask_number = number(wanted), number(mask)
     if wanted_number & ~mask_number:
         raise DocumentError(

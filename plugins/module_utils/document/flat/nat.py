@@ -105,7 +105,7 @@ def _split(text: str) -> tuple[str, str | None]:
             raise DocumentError("no address in brackets", found=text, allowed=ALLOWED)
         return address[1:], rest[1:] if rest else None
     if text.count(":") == 1:
-        address, _, port = text.partition(":")
+        address, _unused, port = text.partition(":")
         return address, port
     return text, None
 
@@ -141,7 +141,7 @@ MAP_KEYS = ("map", "prefix", "flags", "family")
 def _data_networks(lookup: Lookup, draft: Draft) -> tuple[str, ...]:
     """The network of the addresses that a map gives; empty where that is not known."""
     if not lookup.name:
-        found = {"ip6" if str(one).count(":") > 1 else "ip" for _, one in pairs_of(lookup.data)}
+        found = {"ip6" if str(one).count(":") > 1 else "ip" for _unused, one in pairs_of(lookup.data)}
         if len(found) > 1:
             raise DocumentError(
                 "a map to both IPv4 and IPv6 addresses", "data", lookup.data, cure="write two rules"
@@ -204,7 +204,7 @@ def _by_map(value: dict[str, Any], lookup: Lookup, draft: Draft) -> Statement:
     except DocumentError as error:
         raise error.at("map") from None
     if not lookup.name:
-        targets = [target for _, target in found["data"]["set"]]
+        targets = [target for _unused, target in found["data"]["set"]]
         with_port = any("concat" in target for target in targets if isinstance(target, dict))
         spread = any("concat" not in target for target in targets if isinstance(target, dict))
         if with_port and not all(isinstance(target, dict) and "concat" in target for target in targets):
@@ -270,7 +270,7 @@ def _translation(statement: str) -> Key:
         lookup = _lookup(value)
         if lookup is not None:
             return _map_networks(value, lookup, draft)
-        place, address, _, _, options = _target(value)
+        place, address, _unused, _unused, options = _target(value)
         if address is None:
             family = options.get("family")
             if family is None:
@@ -278,7 +278,7 @@ def _translation(statement: str) -> Key:
             if family not in KIND:
                 raise DocumentError("no address family", "family", family, "ip or ip6")
             return (str(family),)
-        network, _ = _address_of(place, address, options)
+        network, _unused = _address_of(place, address, options)
         if network not in NETWORKS[draft.family]:
             raise DocumentError(
                 "an %s address in a table of family %s" % (KIND[network], draft.family), place, address

@@ -30,7 +30,7 @@ def _lower_protocol(value: Any, draft: Draft) -> list[Statement]:
     implied = draft.payload_protocol()
     if implied is not None and not values.negated and draft.protocols() == [implied]:
         return []
-    return [bind_protocol([item for _, item in values.items], values.negated)]
+    return [bind_protocol([item for _unused, item in values.items], values.negated)]
 
 
 def _ports(field: str) -> Key:

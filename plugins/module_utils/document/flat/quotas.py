@@ -67,7 +67,7 @@ def _volume(value: Any, least: int, place: str, text: str | None = None) -> int:
     """A number of bytes, or a text of a number and its unit."""
     number, unit = value, "bytes"
     if isinstance(value, str) and " " in value.strip():
-        number, _, unit = value.strip().partition(" ")
+        number, _unused, unit = value.strip().partition(" ")
         unit = unit.strip()
         if unit + "s" in BYTE_UNITS:
             unit += "s"

@@ -87,7 +87,7 @@ def object_of(value: Any, word: str, draft: Draft) -> Any:
     except DocumentError as error:
         raise error.at("map") from None
     if not lookup.name:
-        for _, name in found["data"]["set"]:
+        for _unused, name in found["data"]["set"]:
             check_object(word, name, draft.declared)
     return {"map": found}
 

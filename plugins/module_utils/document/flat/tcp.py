@@ -54,7 +54,7 @@ def _lower_flags(value: Any, draft: Draft) -> list[Statement]:
 
 def _exactly(text: str) -> Statement:
     negated = text.startswith("!")
-    wanted, _, mask = text[negated:].partition("/")
+    wanted, _unused, mask = text[negated:].partition("/")
     wanted_number, first = _set_of(wanted.strip())
     mask_number, second = _set_of(mask.strip())
     if first or second:

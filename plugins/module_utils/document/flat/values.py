@@ -82,14 +82,14 @@ def _of_text(text: str) -> Values:
     if negated and any(word.startswith("!") for word in words):
         raise DocumentError("negated twice", found=text, allowed="one ! before the whole list")
     plain = _of_list(words)
-    return Values([("", item) for _, item in plain.items], negated or plain.negated)
+    return Values([("", item) for _unused, item in plain.items], negated or plain.negated)
 
 
 def _of_list(items: list[Any] | tuple[Any, ...]) -> Values:
     if not items:
         raise DocumentError("an empty list", allowed="at least one value")
     pairs = [("[%d]" % index, scalar(item, "[%d]" % index)) for index, item in enumerate(items)]
-    inverted = [isinstance(item, str) and item.startswith("!") for _, item in pairs]
+    inverted = [isinstance(item, str) and item.startswith("!") for _unused, item in pairs]
     if not any(inverted):
         return Values(pairs, False)
     if not all(inverted):
@@ -212,7 +212,7 @@ def spanning(convert: Convert, low: int, high: int) -> Convert:
         if not isinstance(item, str) or (":" not in item and "-" not in item):
             return convert(item)
         if ":" in item:
-            start, _, end = item.partition(":")
+            start, _unused, end = item.partition(":")
             return _range(
                 convert(start.strip()) if start else low, convert(end.strip()) if end else high, item
             )

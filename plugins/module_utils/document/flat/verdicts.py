@@ -62,7 +62,7 @@ def _parse(value: Any) -> tuple[str, str]:
             raise DocumentError("the key 'type' is missing", found=value, allowed=ALLOWED)
     else:
         words = scalar(value)
-        kind, _, code = str(words).partition(" ")
+        kind, _unused, code = str(words).partition(" ")
         if kind == "tcp":
             kind, code = "tcp " + code, ""
     if kind == "tcp reset":

@@ -55,7 +55,12 @@ def _mark(name: str, value: Any) -> Any:
         if not isinstance(value, dict) or len(value) != 1:
             raise NotFlat(name)
         ((symbol, parts),) = value.items()
-        if symbol not in _OPERATORS or _OPERATORS[symbol] in operations or type(parts[1]) is not int:
+        if (
+            symbol not in _OPERATORS
+            or _OPERATORS[symbol] in operations
+            or not isinstance(parts[1], int)
+            or isinstance(parts[1], bool)
+        ):
             raise NotFlat(name)
         operations[_OPERATORS[symbol]] = parts[1]
         value = parts[0]

@@ -78,7 +78,7 @@ _SHAPES = (("key",), ("protocol", "field"), ("key", "dir"), ("name", "field"), (
 
 def plain(value: Any) -> Scalar:
     """A text or a whole number. Raises NotFlat."""
-    if isinstance(value, str) or type(value) is int:
+    if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
         return value
     raise NotFlat("value")
 

@@ -12,7 +12,12 @@ from .draft import Draft, Lifter, Masked, NotFlat, Selector, under
 
 def _masked(key: str) -> Masked:
     def lift(draft: Draft, op: str, right: Any, mask: Any) -> None:
-        if op not in ("==", "!=") or type(right) is not int or type(mask) is not int:
+        if op not in ("==", "!=") or not (
+            isinstance(right, int)
+            and not isinstance(right, bool)
+            and isinstance(mask, int)
+            and not isinstance(mask, bool)
+        ):
             raise NotFlat(op)
         draft.put(key, "%s0x%x/0x%x" % ("!" if op == "!=" else "", right, mask))
 

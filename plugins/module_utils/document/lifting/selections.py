@@ -44,7 +44,7 @@ _PORTS = ("sport", "dport")
 
 NO_REFERENCES = frozenset(
     selector
-    for selector, (name, _) in _NAMES.items()
+    for selector, (name, _unused) in _NAMES.items()
     if name in ("nfproto", "length", "protocol", "ether_type", "ttl", "hoplimit", "dscp", "ecn")
     or (name.startswith("ct_") and name != "ct_mark")
 )

@@ -295,7 +295,7 @@ class _ControlGroup(DataType):
             return None
 
     def name_of(self, number: int) -> str | None:
-        for folder, inner, _ in os.walk(self.ROOT):
+        for folder, inner, _unused in os.walk(self.ROOT):
             for name in inner:
                 path = "%s/%s" % (folder, name)
                 try:

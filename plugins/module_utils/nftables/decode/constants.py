@@ -55,7 +55,7 @@ def prefix(datatype: DataType, number: int, length: int) -> dict[str, Any]:
 
 def text(data: bytes) -> str:
     """The bytes up to the first NUL, with a star behind them where there is none."""
-    name, nul, _ = data.partition(b"\0")
+    name, nul, _unused = data.partition(b"\0")
     if not nul:
         return interface_wildcard(name)
     decoded = name.decode("utf-8", "surrogateescape")

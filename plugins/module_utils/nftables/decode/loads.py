@@ -25,7 +25,7 @@ _OSF_VERSION = 1  # NFT_OSF_F_VERSION
 
 def plain(json: Any, row: tuple[int, str, int, str]) -> Plain:
     """The node of one key of a table of keys."""
-    _, datatype, bits, byteorder = row
+    _unused, datatype, bits, byteorder = row
     return Plain(json, TYPES[datatype], bits, byteorder)
 
 
@@ -94,7 +94,7 @@ def exthdr(expression: Any, decoder: Any) -> Node:
 def rt(expression: Any, decoder: Any) -> Node:
     """``rt load``."""
     key = environment.RT_NAMES[expression.key]
-    family, _, name = key.rpartition(" ")
+    family, _unused, name = key.rpartition(" ")
     body = {"key": name, "family": family} if family else {"key": name}
     return plain({"rt": body}, environment.RT_KEYS[key])
 
@@ -129,7 +129,7 @@ def osf(expression: Any, decoder: Any) -> Node:
 def xfrm(expression: Any, decoder: Any) -> Node:
     """``xfrm load``."""
     key = environment.XFRM_NAMES[expression.key]
-    family, _, name = key.rpartition(" ")
+    family, _unused, name = key.rpartition(" ")
     body: dict[str, Any] = {"key": name, "dir": _XFRM_DIRECTIONS[expression.dir], "spnum": expression.spnum}
     if family:
         body["family"] = family

@@ -126,7 +126,7 @@ def _searched(decoder: Decoder, node: Searched) -> Value:
 
 def searched_field(node: Searched, offset: int, bits: int) -> Value:
     """A field of an extension header, option or chunk, or whether it is there."""
-    word, headers, _ = _SEARCHED[node.op]
+    word, headers, _unused = _SEARCHED[node.op]
     if node.op == uapi.NFT_EXTHDR_OP_DCCP:
         return Value({word: {"type": node.kind}}, TYPES["boolean"], 8, "big")
     matching = [one for one in headers.values() if one.number == node.kind]
@@ -144,7 +144,7 @@ def searched_field(node: Searched, offset: int, bits: int) -> Value:
 
 def searched_header(node: Searched) -> dict[str, Any]:
     """The JSON of a whole option; LookupError where it has no name."""
-    word, headers, _ = _SEARCHED[node.op]
+    word, headers, _unused = _SEARCHED[node.op]
     for header in headers.values():
         if header.number == node.kind:
             return {word: {"name": header.name}}

@@ -274,7 +274,7 @@ def _row(entry: _Entry, shown: Any, values: list[Value], view: SetView, is_map: 
     if uapi.NFTA_SET_ELEM_EXPR in attributes:
         expressions = [decode_one(attributes[uapi.NFTA_SET_ELEM_EXPR])]
     elif uapi.NFTA_SET_ELEM_EXPRESSIONS in attributes:
-        expressions = [decode_one(one) for _, one in walk(attributes[uapi.NFTA_SET_ELEM_EXPRESSIONS])]
+        expressions = [decode_one(one) for _unused, one in walk(attributes[uapi.NFTA_SET_ELEM_EXPRESSIONS])]
     for one in expressions:
         more.update(attached(one))
     left = {"elem": more} if len(more) > 1 else shown

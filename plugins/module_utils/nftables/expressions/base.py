@@ -138,11 +138,11 @@ class Expression:
                     trace.state.append((at + 4, at + 4 + len(data)))
                 elif one.set_id:
                     trace.set_ids.append(at + 4)
-                elif type(value) is Slot:
+                elif isinstance(value, Slot):
                     trace.slots.append((at + 8, value))
-                elif type(value) is Slotted:
+                elif isinstance(value, Slotted):
                     trace.slots += [(at + 8 + offset, slot) for offset, slot in value.slots]
-                elif type(value) is Verdict and value.chain_id is not None:
+                elif isinstance(value, Verdict) and value.chain_id is not None:
                     trace.chain_ids.append(at + _CHAIN_ID)
             packed = attribute(one.kind, data)
             parts.append(packed)

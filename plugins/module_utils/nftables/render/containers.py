@@ -143,7 +143,7 @@ def render_priority(priority: int | str, family: str, hook: str) -> str:
 
 def render_set(entity: dict[str, Any], family: str = "inet") -> list[str]:
     """A named set or map with its elements, as lines one tab deep: ``{"set": {…}}`` or ``{"map": {…}}``."""
-    (word, body), *_ = entity.items()
+    (word, body), *_unused = entity.items()
     lines = ["\t%s %s {" % (word, body["name"]), "\t\t" + _key_type(body, word)]
     if body.get("policy") == "memory":
         lines.append("\t\tpolicy " + body["policy"])
@@ -234,7 +234,7 @@ def _data_kind(declared: Any) -> Kind:
 
 def render_object(entity: dict[str, Any]) -> list[str]:
     """A stateful object, as lines one tab deep: ``{"counter": {…}}``, ``{"ct helper": {…}}``."""
-    (word, body), *_ = entity.items()
+    (word, body), *_unused = entity.items()
     lines = ["\t%s %s {" % (word, body["name"])]
     if body.get("comment") is not None:
         lines.append("\t\tcomment " + quoted(body["comment"]))

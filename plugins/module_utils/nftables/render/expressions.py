@@ -256,7 +256,7 @@ def _tunnel(body: Any, family: str) -> Selector:
 
 def _concat(body: list[Any], family: str) -> Selector:
     parts = [selector(one, family) for one in body]
-    return " . ".join([text for text, _ in parts]), tuple([kind for _, kind in parts])
+    return " . ".join([text for text, _unused in parts]), tuple([kind for _unused, kind in parts])
 
 
 def _binary(operator: str, arguments: list[Any], family: str) -> Selector:

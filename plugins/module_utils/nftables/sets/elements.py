@@ -108,7 +108,7 @@ def _plain_addresses(content: SetContent, items: Any, merge: bool) -> list[bytes
     general way takes for some thousands.
     """
     family = _ADDRESSES.get(content.key.datatype.name)
-    if family is None or content.key.shift or not all(type(one) is str for one in items):
+    if family is None or content.key.shift or not all(isinstance(one, str) for one in items):
         return None
     try:
         if content.interval:

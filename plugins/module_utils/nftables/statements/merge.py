@@ -46,7 +46,7 @@ def merge_payloads(steps: list[Step]) -> list[Step]:
 
 def _mergeable(step: Step) -> bool:
     return (
-        type(step) is Relation
+        isinstance(step, Relation)
         and isinstance(step.selector, Payload)
         and step.selector.tunnel is None
         and step.selector.aligned
