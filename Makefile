@@ -5,13 +5,17 @@
 # make test    every test; as root a skipped test is a failed one
 # make fleet   100 network namespaces as hosts of one play, with molecule
 # make bench   the speed of the engine against other tools'
-# make lint    ruff and mypy
+# make lint    ruff, mypy, ansible-lint, and the linters of documentation, changelog and licences
+# make sanity  ansible-test sanity over the collection as Galaxy gets it
+# make docs    the documentation as a web site, in .build/site
 # make reference  write the pages of docs/ that are made from the code
-# make lock    write requirements.txt from requirements.in
+# make lock    write requirements.txt and requirements-lint.txt from their .in files
 # make clean   remove what these made in this directory
 #
 # Each installs what is missing: Debian packages (as root), a virtual
-# environment in .venv, the Python packages that requirements.txt locks.
+# environment in .venv, the Python packages that requirements.txt locks. What
+# checks the collection and builds its site has an environment of its own, in
+# .build/lint, with those of requirements-lint.txt.
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
@@ -22,12 +26,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 BUILD := .build
 COLLECTION := $(BUILD)/ansible_collections/rempart/netfilter
+LINT := $(BUILD)/lint/bin
 
 export PATH := $(CURDIR)/$(BIN):$(PATH):/usr/sbin:/sbin
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/$(BUILD)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test fleet bench lint reference lock clean
+.PHONY: help setup demo test fleet bench lint sanity docs reference lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -38,8 +43,8 @@ setup: $(BUILD)/programs $(BUILD)/python $(COLLECTION)
 demo: setup
 	@$(BIN)/python demo/run.py
 
-test: setup $(BUILD)/test-programs
-	@$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS) tests/unit tests/kernel tests/playbooks
+test: setup $(BUILD)/test-programs $(BUILD)/lint/requirements
+	@$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS) tests/collection tests/unit tests/kernel tests/playbooks
 
 fleet: setup
 	@cd $(COLLECTION) && MOLECULE_GLOB='molecule/*/molecule.yml' $(CURDIR)/$(BIN)/molecule test -s fleet
@@ -47,7 +52,7 @@ fleet: setup
 bench: setup $(BUILD)/test-programs
 	@$(BIN)/python tests/bench/run.py
 
-lint: $(BUILD)/python $(BUILD)/typing/rempart
+lint: $(BUILD)/python $(BUILD)/typing/rempart lint-collection
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@MYPYPATH=$(BUILD)/typing $(BIN)/mypy --package rempart
@@ -59,14 +64,38 @@ lint: $(BUILD)/python $(BUILD)/typing/rempart
 reference: $(BUILD)/python
 	@$(BIN)/python -m tests.support.reference
 
+# What is no program of this collection's own: its playbooks, plugins' documentation, changelog and licences.
+.PHONY: lint-collection
+lint-collection: $(BUILD)/lint/requirements $(COLLECTION)
+	@$(LINT)/reuse lint --quiet || $(LINT)/reuse lint --lines
+	@$(LINT)/antsibull-changelog lint
+	@PATH=$(CURDIR)/$(LINT):$$PATH $(LINT)/antsibull-docs lint-collection-docs --plugin-docs .
+	@PATH=$(CURDIR)/$(LINT):$$PATH ANSIBLE_HOME=$(CURDIR)/$(BUILD)/ansible-lint \
+	  $(LINT)/ansible-lint --quiet --nocolor $(LINTED)
+
+# By directory: ansible-lint would also ask galaxy.yml for the address of a repository.
+LINTED := roles playbooks plugins extensions molecule demo meta
+
+sanity: setup
+	@$(BIN)/python tests/sanity/run.py
+
+docs: $(BUILD)/lint/requirements $(COLLECTION)
+	@PATH=$(CURDIR)/$(LINT):$$PATH $(LINT)/python docs/docsite/build.py $(BUILD)/site
+
+# What both environments have is of one version in both.
 lock: $(BUILD)/venv
-	@rm -rf $(BUILD)/lock
-	@$(PYTHON) -m venv $(BUILD)/lock
-	@$(BUILD)/lock/bin/python -m pip install --quiet --upgrade --requirement requirements.in
-	@{ sed -n '/^# SPDX/p' requirements.in; \
-	   printf '\n# Written by `make lock` from requirements.in.\n\n'; \
-	   $(BUILD)/lock/bin/python -m pip freeze --all | grep -v '^pip=='; } > requirements.txt
-	@rm -rf $(BUILD)/lock
+	@$(call lock,requirements)
+	@$(call lock,requirements-lint,--constraint requirements.txt)
+
+define lock
+rm -rf $(BUILD)/lock
+$(PYTHON) -m venv $(BUILD)/lock
+$(BUILD)/lock/bin/python -m pip install --quiet --upgrade --requirement $(1).in $(2)
+{ sed -n '/^# SPDX/p' $(1).in; \
+  printf '\n# Written by `make lock` from $(1).in.\n\n'; \
+  $(BUILD)/lock/bin/python -m pip freeze --all | grep -v '^pip=='; } > $(1).txt
+rm -rf $(BUILD)/lock
+endef
 
 clean:
 	@rm -rf $(BUILD) $(VENV) build dist rempart.egg-info plugins/rempart.egg-info \
@@ -123,6 +152,12 @@ $(BUILD)/venv: | $(BUILD)
 $(BUILD)/requirements: requirements.txt $(BUILD)/venv
 	@echo "installing the Python packages of requirements.txt into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --no-deps --requirement requirements.txt
+	@touch $@
+
+$(BUILD)/lint/requirements: requirements-lint.txt $(BUILD)/venv
+	@echo "installing the Python packages of requirements-lint.txt into $(BUILD)/lint"
+	@$(PYTHON) -m venv --clear $(BUILD)/lint
+	@$(BUILD)/lint/bin/python -m pip install --quiet --no-deps --requirement requirements-lint.txt
 	@touch $@
 
 $(BUILD)/python: $(BUILD)/requirements pyproject.toml setup.py
