@@ -115,7 +115,8 @@ class Pages:
         for path in sorted(directory.iterdir()):
             if path.is_file():
                 parts.append("## %s" % path.name)
-                parts.append("````yaml\n%s````" % path.read_text(encoding="utf-8"))
+                text = re.sub(r"^(---|# SPDX.*)\n+", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+                parts.append("````yaml\n%s````" % text)
         self.write(name + ".md", "\n\n".join(parts) + "\n")
 
 
@@ -148,7 +149,9 @@ def entry(page: str) -> str:
 
 def run(*command: str) -> None:
     """Run a program of this environment; what it says goes to the terminal, what fails ends everything."""
-    done = subprocess.run([str(Path(sys.executable).parent / command[0]), *command[1:]], cwd=ROOT)
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / command[0]), *command[1:]], cwd=ROOT, check=False
+    )
     if done.returncode:
         raise SystemExit("%s failed" % command[0])
 

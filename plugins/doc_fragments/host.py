@@ -33,7 +33,11 @@ seealso:
 
     # For modules whose options are a document, checked by an action plugin.
     CHECKED = r"""
-options: {}
+options:
+  _document:
+    description:
+      - Not for playbooks. The options as the action plugin has checked them, as JSON text.
+    type: str
 requirements:
   - jsonschema on the controller; with jsonschema-rs beside it, large documents are checked much faster
 notes:

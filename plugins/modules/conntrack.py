@@ -145,6 +145,10 @@ options:
     type: str
     default: present
     choices: [present, absent]
+  _document:
+    description:
+      - Not for playbooks. The options as the action plugin has checked them, as JSON text.
+    type: str
 attributes:
   diff_mode:
     description:
