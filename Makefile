@@ -71,7 +71,7 @@ lint-collection: $(BUILD)/lint/requirements $(COLLECTION)
 	@$(LINT)/antsibull-changelog lint
 	@PATH=$(CURDIR)/$(LINT):$$PATH $(LINT)/antsibull-docs lint-collection-docs --plugin-docs .
 	@PATH=$(CURDIR)/$(LINT):$$PATH ANSIBLE_HOME=$(CURDIR)/$(BUILD)/ansible-lint \
-	  $(LINT)/ansible-lint --quiet --nocolor $(LINTED)
+	  $(LINT)/ansible-lint -q --nocolor --offline --profile production $(LINTED)
 
 # By directory: ansible-lint would also ask galaxy.yml for the address of a repository.
 LINTED := roles playbooks plugins extensions molecule demo meta

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The rempart authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The documentation as a web site: the pages of docs/, and those of plugins and roles that antsibull-docs writes.
+"""The documentation as a web site: the pages of docs/, and those that antsibull-docs writes of plugins.
 
     build.py DIRECTORY
 

@@ -175,6 +175,12 @@ errors:
     cure:
       description: What to do about it.
       type: str
+  sample:
+    - place: tables[0].chains[0].rules[3].dprot
+      message: unknown key
+      found: 22
+      allowed: ""
+      cure: did you mean 'dport'?
 """
 
 import json

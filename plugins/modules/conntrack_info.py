@@ -218,6 +218,8 @@ xml:
   description: The connections as the XML of C(conntrack -L -o xml).
   returned: if O(xml=true)
   type: str
+  sample: >-
+    <?xml version="1.0" encoding="utf-8"?> <conntrack> <flow><meta direction="original">...</flow> </conntrack>
 table:
   description: The table of all connections, whatever the filter.
   returned: success
@@ -298,6 +300,12 @@ errors:
     cure:
       description: What to do about it.
       type: str
+  sample:
+    - place: protocol
+      message: unknown protocol
+      found: tpc
+      allowed: a protocol such as tcp, udp or icmp, or a number from 0 to 255
+      cure: did you mean 'tcp'?
 """
 
 from typing import Any

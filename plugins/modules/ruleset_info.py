@@ -296,6 +296,12 @@ errors:
     cure:
       description: What to do about it.
       type: str
+  sample:
+    - place: ""
+      message: no such table
+      found: egde
+      allowed: inet edge, ip nat
+      cure: did you mean 'edge'?
 """
 
 from typing import Any

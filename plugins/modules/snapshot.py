@@ -145,6 +145,12 @@ errors:
     cure:
       description: What to do about it.
       type: str
+  sample:
+    - place: /var/lib/rempart/before.json
+      message: "cannot read the file: No such file or directory"
+      found: null
+      allowed: ""
+      cure: ""
 """
 
 from typing import TYPE_CHECKING, Any
