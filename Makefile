@@ -60,6 +60,8 @@ lint: $(BUILD)/python $(BUILD)/typing/rempart lint-collection
 	@MYPYPATH=$(BUILD)/typing $(BIN)/mypy --package tests.support
 	@$(BIN)/mypy plugins/connection
 	@$(BIN)/mypy extensions
+	@MYPYPATH=$(BUILD)/typing $(BIN)/mypy --package tests.sanity
+	@$(BIN)/mypy docs/docsite/build.py
 
 reference: $(BUILD)/python
 	@$(BIN)/python -m tests.support.reference

@@ -219,7 +219,7 @@ xml:
   returned: if O(xml=true)
   type: str
   sample: >-
-    <?xml version="1.0" encoding="utf-8"?> <conntrack> <flow><meta direction="original">...</flow> </conntrack>
+    <?xml version="1.0" encoding="utf-8"?> <conntrack> <flow>...</flow> </conntrack>
 table:
   description: The table of all connections, whatever the filter.
   returned: success
