@@ -91,19 +91,24 @@ options:
     type: raw
   status:
     description:
-      - Such as V(assured), V(seen_reply), V(expected), V(helper) or V(unreplied). V(a+b) is both of two.
+      - Bits of its status, such as V(assured), V(seen_reply), V(expected), V(helper) or V(unreplied).
+      - V(a+b) is both of two.
     type: raw
   state:
     description: The protocol's state, such as V(ESTABLISHED) or V(TIME_WAIT), in any case.
     type: raw
   helper:
-    description: The name of its helper.
+    description: The name of the connection's helper, such as V(ftp).
     type: raw
   timeout:
-    description: What remains until it ends, in seconds or such as V(<30), V(>=1h) or V(10-20).
+    description:
+      - The time until the connection ends without a packet.
+      - Seconds, or such as V(<30), V(>=1h) or V(10-20).
     type: raw
   age:
-    description: The time since it began, likewise. Needs C(nf_conntrack_timestamp).
+    description:
+      - The time since the connection began, in seconds or such as V(<30), V(>=1h) or V(10-20).
+      - Needs C(nf_conntrack_timestamp).
     type: raw
   packets:
     description: Packets of both directions, such as V(>1000) or V(>=10k). Needs C(nf_conntrack_acct).

@@ -47,7 +47,7 @@ options:
     description: The source port, by number or service name. TCP, UDP, UDP-Lite, SCTP and DCCP need it.
     type: raw
   dport:
-    description: The destination port, likewise.
+    description: The destination port, by number or service name, needed where O(sport) is.
     type: raw
   icmp_type:
     description: The ICMP or ICMPv6 type of the request, by name or number. Both protocols need it.
@@ -62,7 +62,7 @@ options:
     description: The key of GRE packets from O(saddr). GRE needs it, V(0) where packets have none.
     type: raw
   dstkey:
-    description: The key of GRE packets to O(saddr), likewise.
+    description: The key of GRE packets to O(saddr). GRE needs it, V(0) where packets have none.
     type: raw
   zone:
     description: The connection's zone. V(0) if not given.

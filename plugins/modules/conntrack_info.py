@@ -139,7 +139,7 @@ connections:
       type: dict
       returned: always
     reply:
-      description: The other direction, likewise.
+      description: The other direction, with the same keys.
       type: dict
       returned: always
     status:
