@@ -186,6 +186,11 @@ options:
         with C(async), no connection is found.
     type: bool
     default: true
+  _confirm:
+    description:
+      - Not for playbooks. The seconds within which the action plugin confirms a change.
+    type: float
+    default: 0.0
 seealso:
   - module: rempart.netfilter.chain
     description: One chain, its siblings left alone.

@@ -55,7 +55,7 @@ def _taken_back(action: ActionBase, pending: str, reason: str) -> dict[str, Any]
     """What the host says of having taken the change back."""
     message = "with these tables no new connection to the host could be made (%s)" % reason
     path = shlex.quote(pending + TAKEN_BACK)
-    for _ in range(_TRIES):
+    for _unused in range(_TRIES):
         time.sleep(_BETWEEN)
         try:
             action._connection.reset()

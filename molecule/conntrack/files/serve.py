@@ -38,8 +38,10 @@ class Ftp(socketserver.StreamRequestHandler):
                     self.say("227 passive (%s,%d,%d)" % (address, *divmod(port, 256)))
             elif command == "RETR" and data is not None:
                 self.say("150 here it comes")
-                with data, data.accept()[0] as connection:
+                connection = data.accept()[0]
+                with connection:
                     connection.sendall(FILE)
+                data.close()
                 self.say("226 done")
             else:
                 self.say(ANSWERS.get(command, "502 not here"))

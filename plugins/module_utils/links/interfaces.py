@@ -57,7 +57,7 @@ class _Namespace:
         place = fcntl.ioctl(self._opened(), _SIOCGSKNS)
         try:
             with Entered("/proc/self/fd/%d" % place):
-                return [name for _, name in socket.if_nameindex()]
+                return [name for _index, name in socket.if_nameindex()]
         finally:
             os.close(place)
 
@@ -115,4 +115,4 @@ def name_of(index: int) -> str | None:
 
 def names() -> list[str]:
     """The names of all interfaces."""
-    return [name for _, name in socket.if_nameindex()] if _meant is None else _meant.names()
+    return [name for _index, name in socket.if_nameindex()] if _meant is None else _meant.names()

@@ -83,6 +83,15 @@ BRIDGE_WAYS = {
 }
 
 
+_HEAD = """\
+<?xml version="1.0" encoding="UTF-8"?>
+<!--
+SPDX-FileCopyrightText: The rempart authors
+SPDX-License-Identifier: GPL-3.0-or-later
+Made by `make reference`.
+-->"""
+
+
 def number(priority: int) -> str:
     """A priority as people write it."""
     return {FIRST: "first", LAST: "last"}.get(priority, str(priority).replace("-", "\u2212"))
@@ -190,8 +199,7 @@ def line(path: str) -> str:
 
 def svg() -> str:
     """The whole picture."""
-    out = ['<?xml version="1.0" encoding="UTF-8"?>', "<!--", "SPDX-FileCopyrightText: The rempart authors"]
-    out += ["SPDX-License-Identifier: GPL-3.0-or-later", "Made by `make reference`.", "-->"]
+    out = [_HEAD]
     size = 'viewBox="0 0 1168 968" width="1168" height="968"'
     out.append('<svg xmlns="http://www.w3.org/2000/svg" %s role="img" aria-labelledby="title">' % size)
     out.append('  <title id="title">A packet\'s way through the hooks, with the priorities on each</title>')
