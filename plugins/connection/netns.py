@@ -69,7 +69,7 @@ extends_documentation_fragment:
 notes:
   - The namespace must exist. C(ip netns add NAME) makes one.
   - The machine needs C(ip) (iproute2). For a namespace given as a path it needs C(nsenter), C(unshare) and
-    C(mount) instead, for O(escalation) also C(setpriv) (all in util-linux).
+    C(mount) with C(umount) instead, for O(escalation) also C(setpriv) (all in util-linux).
 seealso:
   - name: ip-netns(8)
     description: Network namespaces and their names.
@@ -317,7 +317,7 @@ def namespace_path(name: str) -> str:
 
 def tools(path: str, escalation: str) -> list[str]:
     """The programs that entering the namespace takes."""
-    needed = ["ip"] if path.startswith(DIRECTORY + "/") else ["nsenter", "unshare", "mount"]
+    needed = ["ip"] if path.startswith(DIRECTORY + "/") else ["nsenter", "unshare", "mount", "umount"]
     return [*needed, "setpriv"] if escalation else needed
 
 
@@ -340,7 +340,8 @@ def enter(path: str, escalation: str, command: str) -> str:
     if path.startswith(DIRECTORY + "/"):
         command = "ip netns exec %s %s" % (shlex.quote(path[len(DIRECTORY) + 1 :]), command)
     else:
-        mount = 'mount -t sysfs sysfs /sys && exec "$@"'
+        # Where /sys is this namespace's already, it cannot be mounted over itself (EBUSY).
+        mount = 'umount --lazy /sys 2> /dev/null; mount -t sysfs sysfs /sys && exec "$@"'
         command = "nsenter --net=%s unshare --mount /bin/sh -c %s sh %s" % (
             shlex.quote(path),
             shlex.quote(mount),

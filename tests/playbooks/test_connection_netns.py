@@ -156,6 +156,13 @@ def test_namespace_given_as_a_path(
     assert done.of("devices", "process")["stdout_lines"] == ["inside", "lo", "its /bin/sh"]
 
 
+def test_controller_in_the_namespace_itself(directory: Path, netns: Namespace) -> None:
+    tasks = [{"name": "devices", "ansible.builtin.command": "ls /sys/class/net"}]
+    host = {"own": {"ansible_netns_name": "/proc/self/ns/net"}}
+    done = play(directory, host, tasks, prefix=netns.argv())
+    assert done.of("devices")["stdout"] == "lo"
+
+
 def test_delegation_loops_and_async(directory: Path, make_netns: MakeNetns) -> None:
     left, right = make_netns(), make_netns()
     hosts = {left.name: {}, right.name: {}, "alias": {"ansible_host": right.name}}
