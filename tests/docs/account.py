@@ -1,0 +1,33 @@
+# SPDX-FileCopyrightText: The rempart authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The account of the documentation: for every page the test that runs its commands and playbooks."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+
+from tests.support.machines import Machine
+from tests.support.pages import Account, Handler, Reader
+
+PAGES: dict[str, Account] = {
+    "docs/guide/web-server.md": Account("tests/docs/test_guide_web_server.py::test_web_server"),
+}
+
+
+@contextlib.contextmanager
+def reading(
+    page: str,
+    machines: Mapping[str, Machine],
+    varies: Mapping[str, str] | None = None,
+    by_hand: Mapping[str, Handler] | None = None,
+    instead: Mapping[str, str] | None = None,
+) -> Iterator[Reader]:
+    """Read a page by its account while the block runs, and what is left of the page at the end.
+
+    ``instead`` are the account's commands that cannot be typed as they stand, with what is typed for them.
+    """
+    reader = Reader(page, PAGES[page], machines, varies or {}, by_hand or {}, instead or {})
+    yield reader
+    reader.done()
