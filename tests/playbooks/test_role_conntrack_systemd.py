@@ -18,7 +18,8 @@ import pytest
 from tests.support.command import SCRIPT
 from tests.support.conntrack_role import changed, run
 from tests.support.namespaces import Namespace
-from tests.support.playbooks import ROOT, Played
+from tests.support.packages import wheel
+from tests.support.playbooks import Played
 from tests.support.private_host import PrivateHost
 from tests.support.rulesets import content
 from tests.support.systemctl import AS_SYSTEMD, Systemctl
@@ -149,17 +150,9 @@ def test_rules_are_restored_at_boot(host: Host) -> None:
 
 
 def test_the_command_is_installed_where_it_is_told_how(host: Host, tmp_path: Path) -> None:
-    wheels = tmp_path / "wheels"
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-    source = tmp_path / "source"
-    source.mkdir()
-    for name in ("plugins", "command", "setup.py", "pyproject.toml", "README.md", "LICENSES"):
-        subprocess.run(["cp", "-r", "--no-target-directory", ROOT / name, source / name], check=True)
-    subprocess.run([*build, "--wheel-dir", wheels, source], check=True, timeout=120)
-    (wheel,) = wheels.iterdir()
     wanted = {
         "conntrack_command": str(tmp_path / "tool/bin/rempart"),
-        "conntrack_command_package": str(wheel),
+        "conntrack_command_package": str(wheel(tmp_path)),
         "conntrack_command_virtualenv": str(tmp_path / "tool"),
         "conntrack_command_pip_arguments": "--no-index --no-deps",
         "conntrack_prometheus_textfile": "/var/lib/prometheus/node-exporter/conntrack.prom",

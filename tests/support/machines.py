@@ -32,6 +32,7 @@ COLUMNS = 110
 
 _END = "\0end of output\0"
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_BACKSPACE = re.compile(r"[^\n]\x08")
 
 _BEGIN = """\
 mount -t tmpfs tmpfs "$0"
@@ -156,7 +157,7 @@ class Machine:
         os.write(self._slave, _END.encode())
         while not _text(parts).endswith(_END):
             self._shown(parts, 1)
-        return _ESCAPES.sub("", _text(parts)[: -len(_END)])
+        return _BACKSPACE.sub("", _ESCAPES.sub("", _text(parts)[: -len(_END)]))
 
     def _shown(self, parts: list[bytes], timeout: float) -> None:
         ready, _, _ = select.select([self._master], [], [], timeout)

@@ -247,10 +247,11 @@ class Reader:
         self.read()
         assert self._files == [], "%s: no command of the page uses %s" % (self.page, self._files)
         assert self._instead == {}, "%s has no command %s" % (self.page, list(self._instead))
-        if os.environ.get("REMPART_WRITE_PAGES"):
-            self._rewrite()
 
-    def _rewrite(self) -> None:
+    def write(self) -> None:
+        """Write what was shown into the page, where that is wanted."""
+        if not os.environ.get("REMPART_WRITE_PAGES"):
+            return
         path = ROOT / self.page
         lines = path.read_text(encoding="utf-8").split("\n")
         for line, inside in sorted(self._written.items(), reverse=True):

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from tests.support.machines import Machine
 from tests.support.namespaces import Namespace
 from tests.support.traffic import family_of
 
@@ -26,7 +27,9 @@ class SshServer:
     ``variables`` are what an inventory says of it. The server ends with its namespace.
     """
 
-    def __init__(self, namespace: Namespace, address: str, directory: Path, port: int = 22) -> None:
+    def __init__(
+        self, namespace: Namespace | Machine, address: str, directory: Path, port: int = 22
+    ) -> None:
         self.namespace = namespace
         self.address = address
         self.port = port
