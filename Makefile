@@ -44,7 +44,7 @@ demo: setup
 	@$(BIN)/python demo/run.py
 
 test: setup $(BUILD)/test-programs $(BUILD)/lint/requirements
-	@$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS) tests/collection tests/unit tests/kernel tests/playbooks
+	@$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
 
 fleet: setup
 	@cd $(COLLECTION) && MOLECULE_GLOB='molecule/*/molecule.yml' $(CURDIR)/$(BIN)/molecule test -s fleet

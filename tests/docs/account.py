@@ -22,6 +22,14 @@ PAGES: dict[str, Account] = {
             "ansible-galaxy collection install rempart.netfilter": "the tarball of this tree is installed",
         },
     ),
+    "docs/guide/audit-in-ci.md": Account("tests/docs/test_guide_fleet.py::test_audit_in_ci"),
+    "docs/guide/ban.md": Account("tests/docs/test_guide_services.py::test_ban"),
+    "docs/guide/busy-proxy.md": Account("tests/docs/test_guide_busy_proxy.py::test_busy_proxy"),
+    "docs/guide/from-iptables.md": Account("tests/docs/test_guide_fleet.py::test_from_iptables"),
+    "docs/guide/ftp.md": Account("tests/docs/test_guide_services.py::test_ftp"),
+    "docs/guide/kill.md": Account("tests/docs/test_guide_router.py::test_kill"),
+    "docs/guide/router.md": Account("tests/docs/test_guide_router.py::test_router"),
+    "docs/guide/slow-link.md": Account("tests/docs/test_guide_services.py::test_slow_link"),
     "docs/guide/web-server.md": Account("tests/docs/test_guide_web_server.py::test_web_server"),
 }
 

@@ -45,15 +45,11 @@ def await_server(machine: Machine, *command: str) -> None:
 def reboot(host: Machine) -> None:
     """What a reboot makes of the kernel's tables: none, until the unit starts."""
     host.run("nft", "flush", "ruleset")
-    (line,) = [
-        one for one in host.run("cat", "/" + UNIT).stdout.split("\n") if one.startswith("ExecStart=")
-    ]
+    (line,) = [one for one in host.run("cat", "/" + UNIT).stdout.split("\n") if one.startswith("ExecStart=")]
     host.run(*shlex.split(line.partition("=")[2]))
 
 
-def test_tutorial(
-    tmp_path: Path, directory: Path, make_machines: Callable[..., dict[str, Machine]]
-) -> None:
+def test_tutorial(tmp_path: Path, directory: Path, make_machines: Callable[..., dict[str, Machine]]) -> None:
     pip = {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_FIND_LINKS": str(wheel(tmp_path).parent)}
     made = make_machines(
         *("", "web1"),

@@ -63,7 +63,9 @@ class Machine:
     Colours are switched off there; ``variables`` are further variables of the environment.
     """
 
-    def __init__(self, namespace: Namespace, directory: Path, scratch: Path, variables: dict[str, str]) -> None:
+    def __init__(
+        self, namespace: Namespace, directory: Path, scratch: Path, variables: dict[str, str]
+    ) -> None:
         self.namespace = namespace
         self.directory = directory
         self._code = 0
@@ -113,7 +115,6 @@ class Machine:
             capture_output=True,
             text=True,
             env=self._environment,
-            cwd=self.directory,
             timeout=120,
         )
         assert not check or done.returncode == 0, "%s: exit %d\n%s%s" % (

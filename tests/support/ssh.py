@@ -27,9 +27,7 @@ class SshServer:
     ``variables`` are what an inventory says of it. The server ends with its namespace.
     """
 
-    def __init__(
-        self, namespace: Namespace | Machine, address: str, directory: Path, port: int = 22
-    ) -> None:
+    def __init__(self, namespace: Namespace | Machine, address: str, directory: Path, port: int = 22) -> None:
         self.namespace = namespace
         self.address = address
         self.port = port
