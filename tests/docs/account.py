@@ -13,7 +13,95 @@ from tests.support.pages import Account, Handler, Reader
 
 RUNNING = "Ansible is the one that the test runs by"
 
+_DRAWING = "a drawing"
+_FIREWALL = "tests/unit/test_firewall_docs.py::"
+_CONNTRACK = "tests/playbooks/test_role_conntrack_docs.py::"
+_TABLE = "tests/kernel/test_command_conntrack.py::test_xml_is_well_formed_and_a_table_is_for_people"
+_REFERENCE = "tests/unit/test_document_reference.py::test_every_document_is_right"
+_TUNABLES = "tests/unit/test_tunables_settings.py::test_every_document_of_the_page_is_right"
+
 PAGES: dict[str, Account] = {
+    "README.md": Account(
+        "tests/docs/test_readme.py::test_readme",
+        elsewhere={
+            "# make demo    # a home network's firewall in network namespaces, with real packets": (
+                "tests/playbooks/test_demo.py::test_the_demonstration_runs_to_its_end"
+            )
+        },
+    ),
+    "docs/after-a-reboot.md": Account("tests/docs/test_boot.py::test_after_a_reboot"),
+    "docs/command.md": Account("tests/docs/test_command.py::test_command"),
+    "docs/connections.md": Account(
+        "tests/docs/test_command.py::test_connections",
+        elsewhere={
+            "# rempart conntrack list": _TABLE,
+            "# rempart conntrack list protocol=tcp snat=true": _TABLE,
+            "# rempart conntrack stats": "tests/kernel/test_command_conntrack.py::test_stats",
+            "# rempart conntrack top -n 5": (
+                "tests/kernel/test_command_conntrack.py::test_top_shows_who_is_busy"
+            ),
+            "# rempart conntrack watch protocol=tcp dport=22 -e new,destroy": (
+                "tests/kernel/test_command_conntrack.py::test_events_as_they_come"
+            ),
+        },
+    ),
+    "docs/document.md": Account(
+        elsewhere=dict.fromkeys(("tables:", "sets:", "sets: #2", "maps:", "flowtables:"), _REFERENCE)
+    ),
+    "docs/firewall-role.md": Account(
+        "tests/docs/test_boot.py::test_firewall_role",
+        elsewhere={
+            "# group_vars/all.yml": _FIREWALL + "test_variables_of_the_groups_make_a_document",
+            "# group_vars/web.yml": _FIREWALL + "test_variables_of_the_groups_make_a_document",
+            "firewall_tables_50_web[0].chains[0].policy: differs from "
+            "firewall_tables_10_base[0].chains[0].policy; found 'accept';": (
+                _FIREWALL + "test_variables_of_the_groups_make_a_document"
+            ),
+            "these tables cut the connection of 192.0.2.10 port 51820 with 198.51.100.1 port 22: "
+            "nothing of it came through within": (
+                "tests/playbooks/test_role_firewall.py::"
+                "test_first_run_over_ssh_that_forgets_ssh_is_taken_back"
+            ),
+        },
+        exempt={"provisioner:": "two lines for a molecule.yml of the reader's own"},
+    ),
+    "docs/how-it-works.md": Account(
+        elsewhere={
+            "ansible                -> ruleset, tunables": (
+                "tests/unit/test_imports.py::test_the_picture_is_the_code"
+            )
+        },
+        exempt={
+            "document --validate--> tables --lower--> statements --compile--> expression bytes --+": _DRAWING,
+            "+--------------+                                   +--------------+": _DRAWING,
+        },
+    ),
+    "docs/killing.md": Account("tests/docs/test_command.py::test_killing"),
+    "docs/monitoring.md": Account(
+        elsewhere={
+            "- hosts: routers": _CONNTRACK + "test_plays_are_about_variables_that_there_are",
+            "- hosts: routers #2": _CONNTRACK + "test_plays_are_about_variables_that_there_are",
+            "[Unit]": _CONNTRACK + "test_what_is_written_by_hand_works",
+            "#!/bin/sh": _CONNTRACK + "test_what_is_written_by_hand_works",
+            "groups:": _CONNTRACK + "test_alerts_and_tables_name_metrics_that_there_are",
+        },
+        exempt={
+            "[Unit] #2": "systemd alone can start a timer, and no test may start systemd",
+            "[rempart_conntrack]": "munin's node alone reads its files, and no test has one",
+        },
+    ),
+    "docs/notrack.md": Account(
+        "tests/docs/test_command.py::test_notrack",
+        elsewhere={
+            "- hosts: name_servers": _CONNTRACK + "test_the_role_makes_the_table_of_the_document",
+            "tables: #2": _CONNTRACK + "test_a_name_server_without_state",
+        },
+    ),
+    "docs/tunables.md": Account(elsewhere={"conntrack:": _TUNABLES, "conntrack: #2": _TUNABLES}),
+    "roles/conntrack/README.md": Account(
+        elsewhere={"- hosts: routers": _CONNTRACK + "test_the_play_of_the_readme_runs"}
+    ),
+    "roles/firewall/README.md": Account("tests/docs/test_boot.py::test_firewall_readme"),
     "docs/tutorial.md": Account(
         "tests/docs/test_tutorial.py::test_tutorial",
         exempt={"# /opt/rempart/bin/pip install --quiet ansible-core": RUNNING},

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The rempart authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""docs/guide/busy-proxy.md. Sizes are the whole machine's: they are set for its first namespace, and put back."""
+"""docs/guide/busy-proxy.md. Sizes are the whole machine's: set in its first namespace, and put back."""
 
 from __future__ import annotations
 

@@ -58,8 +58,9 @@ exit $code
 
 
 class Machine:
-    """A machine with a terminal. ``directory`` is where the reader is at first; several machines may share one.
+    """A machine with a terminal. ``directory`` is where the reader is at first; machines may share one.
 
+    ``code`` is what the last command at the terminal exited with.
     Colours are switched off there; ``variables`` are further variables of the environment.
     """
 
@@ -68,7 +69,7 @@ class Machine:
     ) -> None:
         self.namespace = namespace
         self.directory = directory
-        self._code = 0
+        self.code = 0
         self._state = scratch / ("%s.state" % namespace.name)
         root = scratch / namespace.name
         root.mkdir()
@@ -107,7 +108,7 @@ class Machine:
     def run(
         self, *argv: str, input: str | None = None, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program on the machine, away from its terminal; with ``check`` a failure raises AssertionError."""
+        """Run a program on the machine, away from its terminal; with ``check`` a failure raises."""
         done = subprocess.run(
             self.argv(*argv),
             input=input,
@@ -139,7 +140,7 @@ class Machine:
         left running in the background goes on, and writes to this terminal too.
         """
         child = subprocess.Popen(
-            self.argv("bash", "-c", _COMMAND, str(self._state), command, str(self._code)),
+            self.argv("bash", "-c", _COMMAND, str(self._state), command, str(self.code)),
             stdin=self._slave,
             stdout=self._slave,
             stderr=self._slave,
@@ -154,7 +155,7 @@ class Machine:
                 child.wait()
                 raise AssertionError("%s: not over after %g seconds\n%s" % (command, timeout, _text(parts)))
             self._shown(parts, 0.01)
-        self._code = child.returncode
+        self.code = child.returncode
         os.write(self._slave, _END.encode())
         while not _text(parts).endswith(_END):
             self._shown(parts, 1)

@@ -8,7 +8,7 @@ What a fenced block of a page is:
 - ``console``: lines that begin with ``# `` or ``$ `` are typed as they stand there, with what a backslash
   at the end of a line continues. What follows is what the terminal must show. ``client# `` and
   ``client$ `` are typed at the machine ``client``. A line ``...`` of the output stands for lines that are
-  left out, or for none.
+  left out, or for none. Where a block shows no output at all, each of its commands has to succeed.
 - Any other block below a line that ends in a file's name and a colon, such as "``firewall.yml``:", is
   written into that file. A YAML document is checked against the schema. Each file has to be named by a
   command that comes later.
@@ -19,7 +19,7 @@ What varies from run to run is given as ``varies``: texts of the page, each with
 what may stand there. Runs of spaces, of ``*`` and of ``─`` match runs of any length, as columns widen.
 
 ``REMPART_WRITE_PAGES=1`` in the environment has the outputs of the blocks that are run written into the pages
-anew, to be read before they are committed.
+anew, to be read before they are committed. ``all`` in place of 1 writes into blocks that show none, too.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -37,27 +38,28 @@ from tests.support.machines import Machine
 from tests.support.playbooks import ROOT
 
 _FENCE = re.compile(r"^( *)(`{3,})(\w*)$")
-_FILE = re.compile(r"`([^`\s]+)`[^`]*:$")
+_FILE = re.compile(r"`([^`\s]*[./][^`\s]*)`[^`]*:$")
 _PROMPT = re.compile(r"^(\w*)[#$] (.*)$")
 _RUNS = re.compile(r"( {2,}|\*{3,}|─+)")
+
+WRITE = "REMPART_WRITE_PAGES"
 
 Handler = Callable[[str], None]
 
 
 class Block:
-    """A fenced block: ``kind`` is its info string, ``line`` that of its fence, ``file`` the name above it."""
+    """A fenced block: ``kind`` is its info string, ``line`` that of its fence, ``file`` the name above it.
+
+    ``name`` is its first line, with `` #2`` behind it for the second block of the page that has this one.
+    """
 
     def __init__(self, page: str, line: int, kind: str, file: str, heading: str, text: str) -> None:
         self.page, self.line, self.kind, self.file = page, line, kind, file
         self.heading, self.text = heading, text
-
-    @property
-    def first(self) -> str:
-        """Its first line, by which an account names it."""
-        return self.text.split("\n", 1)[0].strip()
+        self.name = text.split("\n", 1)[0].strip()
 
     def __repr__(self) -> str:
-        return "%s:%d: %s" % (self.page, self.line, self.first)
+        return "%s:%d: %s" % (self.page, self.line, self.name)
 
 
 class Step:
@@ -91,6 +93,11 @@ def blocks(page: str) -> list[Block]:
         file = named[1] if named and fence[3] != "console" else ""
         found.append(Block(page, number, fence[3], file, heading, text))
         above = ""
+    names = Counter[str]()
+    for one in found:
+        names[one.name] += 1
+        if names[one.name] > 1:
+            one.name += " #%d" % names[one.name]
     return found
 
 
@@ -143,7 +150,7 @@ def _of_line(line: str, varies: Mapping[str, str]) -> str:
 
 
 class Account:
-    """Who runs a page's blocks: ``test`` does, as ``file::function``, but for these, named by their first lines.
+    """Who runs a page's blocks: ``test`` does, as ``file::function``, but for these, by the blocks' names.
 
     ``elsewhere`` are run by other tests, which it names; ``exempt`` by none, for the reason given.
     ``instead`` are single commands in whose place the test types another one, for the reason given.
@@ -165,7 +172,7 @@ class Account:
 class Reader:
     """Somebody who tries a page. The machine ``""`` is the one at which bare prompts are typed.
 
-    ``by_hand`` are blocks, by their first lines, that the test itself does something with. What the page's
+    ``by_hand`` are blocks, by their names, that the test itself does something with. What the page's
     account leaves to other tests, or to none, is passed over.
     """
 
@@ -189,7 +196,7 @@ class Reader:
         self._files: list[str] = []
         self._written: dict[int, list[str]] = {}
         for one in (*self._by_hand, *self._passed):
-            assert one in [block.first for block in self._blocks], "%s has no block %r" % (page, one)
+            assert one in [block.name for block in self._blocks], "%s has no block %r" % (page, one)
 
     def read(self, heading: str = "") -> None:
         """Try everything up to the first block below ``heading``, or to the end."""
@@ -197,9 +204,9 @@ class Reader:
             assert heading in [one.heading for one in self._blocks], "%s: %r" % (self.page, heading)
         while self._blocks and not (heading and self._blocks[0].heading == heading):
             block = self._blocks.pop(0)
-            if block.first in self._by_hand:
-                self._by_hand[block.first](block.text)
-            elif block.first in self._passed:
+            if block.name in self._by_hand:
+                self._by_hand[block.name](block.text)
+            elif block.name in self._passed:
                 continue
             elif block.kind == "console":
                 self._type(block)
@@ -225,15 +232,19 @@ class Reader:
 
     def _type(self, block: Block) -> None:
         found = steps(block)
+        silent = not any(step.shown for step in found)
         for step in found:
             command = self._instead.pop(step.command, step.command)
             output = self.machines[step.machine].type(command)
             self._files = [one for one in self._files if not _names(step.command, one)]
             lines = _trimmed(output.split("\n"))
             wanted = _trimmed(step.shown)
-            if pattern(wanted, self.varies).fullmatch("".join(line + "\n" for line in lines)):
+            if silent and os.environ.get(WRITE) != "all":
+                if self.machines[step.machine].code == 0:
+                    continue
+            elif pattern(wanted, self.varies).fullmatch("".join(line + "\n" for line in lines)):
                 continue
-            if os.environ.get("REMPART_WRITE_PAGES"):
+            if os.environ.get(WRITE):
                 step.shown = lines
                 continue
             raise AssertionError(
@@ -250,7 +261,7 @@ class Reader:
 
     def write(self) -> None:
         """Write what was shown into the page, where that is wanted."""
-        if not os.environ.get("REMPART_WRITE_PAGES"):
+        if not os.environ.get(WRITE):
             return
         path = ROOT / self.page
         lines = path.read_text(encoding="utf-8").split("\n")
