@@ -45,9 +45,7 @@ PAGES: dict[str, Account] = {
             ),
         },
     ),
-    "docs/document.md": Account(
-        elsewhere=dict.fromkeys(("tables:", "sets:", "sets: #2", "maps:", "flowtables:"), _REFERENCE)
-    ),
+    "docs/document.md": Account(whole=_REFERENCE),
     "docs/firewall-role.md": Account(
         "tests/docs/test_boot.py::test_firewall_role",
         elsewhere={
@@ -97,7 +95,7 @@ PAGES: dict[str, Account] = {
             "tables: #2": _CONNTRACK + "test_a_name_server_without_state",
         },
     ),
-    "docs/tunables.md": Account(elsewhere={"conntrack:": _TUNABLES, "conntrack: #2": _TUNABLES}),
+    "docs/tunables.md": Account(whole=_TUNABLES),
     "roles/conntrack/README.md": Account(
         elsewhere={"- hosts: routers": _CONNTRACK + "test_the_play_of_the_readme_runs"}
     ),

@@ -39,7 +39,9 @@ def test_readme(pair: dict[str, Machine]) -> None:
         assert check(document) == []
         (table,) = load(document)
         chain = table.chains[0]
-        assert all(lower(rule, "inet", {}, table.declared()) for rule in chain.rules) and len(chain.rules) == 6
+        assert (
+            all(lower(rule, "inet", {}, table.declared()) for rule in chain.rules) and len(chain.rules) == 6
+        )
 
     with reading("README.md", pair, by_hand={"- hosts: web": play, "rules:": rules}) as page:
         with (

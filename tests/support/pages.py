@@ -152,18 +152,21 @@ def _of_line(line: str, varies: Mapping[str, str]) -> str:
 class Account:
     """Who runs a page's blocks: ``test`` does, as ``file::function``, but for these, by the blocks' names.
 
-    ``elsewhere`` are run by other tests, which it names; ``exempt`` by none, for the reason given.
+    ``whole`` is a test elsewhere that takes every block of the page, whatever it is. ``elsewhere`` are run by
+    other tests, which it names; ``exempt`` by none, for the reason given.
     ``instead`` are single commands in whose place the test types another one, for the reason given.
     """
 
     def __init__(
         self,
         test: str = "",
+        whole: str = "",
         elsewhere: Mapping[str, str] | None = None,
         exempt: Mapping[str, str] | None = None,
         instead: Mapping[str, str] | None = None,
     ) -> None:
         self.test = test
+        self.whole = whole
         self.elsewhere = dict(elsewhere or {})
         self.exempt = dict(exempt or {})
         self.instead = dict(instead or {})
