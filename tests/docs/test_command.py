@@ -1,12 +1,11 @@
 # SPDX-FileCopyrightText: The rempart authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""docs/command.md, connections.md, killing.md and notrack.md: what they show of the command."""
+"""docs/command.md, killing.md and notrack.md: what they show of the command."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +13,7 @@ import yaml
 
 from tests.docs.account import reading
 from tests.docs.inventories import itself
+from tests.docs.synopsis import synopsis
 from tests.support.flows import Tcp
 from tests.support.machines import Machine
 
@@ -37,17 +37,6 @@ def edge(*rules: dict[str, Any], **table: Any) -> str:
     chain = {"name": "input", "hook": "input", "policy": "drop", "rules": list(rules)}
     chains = [chain, *table.pop("chains", [])]
     return yaml.safe_dump({"tables": [{"name": "edge", **table, "chains": chains}]}, sort_keys=False)
-
-
-def synopsis(machine: Machine) -> Callable[[str], None]:
-    """What sees that there is every command of a list."""
-
-    def seen(text: str) -> None:
-        for line in text.splitlines():
-            (words,) = re.findall(r"^rempart((?: [a-z]+)+)", line)
-            assert "Usage: rempart" + words in machine.type("rempart%s --help" % words)
-
-    return seen
 
 
 def test_command(make_machines: Callable[..., dict[str, Machine]]) -> None:
@@ -113,25 +102,6 @@ def test_command(make_machines: Callable[..., dict[str, Machine]]) -> None:
         host.type("rempart save")
         netns.nft("delete table inet edge")
         page.read("At a terminal")
-
-
-def test_connections(make_machines: Callable[..., dict[str, Machine]]) -> None:
-    made = make_machines("")
-    itself(made[""], "routers")
-
-    def play(text: str) -> None:
-        tasks = yaml.safe_load(text)
-        content = yaml.safe_dump([{"hosts": "routers", "gather_facts": False, "tasks": tasks}])
-        (made[""].directory / "play.yml").write_text(content)
-        shown = made[""].type("ansible-playbook -i inventory play.yml")
-        assert made[""].code == 0, shown
-
-    by_hand = {
-        "rempart conntrack list [FILTER]...     the connections": synopsis(made[""]),
-        "- rempart.netfilter.conntrack_info:": play,
-    }
-    with reading("docs/connections.md", made, by_hand=by_hand):
-        pass
 
 
 def test_killing(pair: dict[str, Machine]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,22 @@ def test_what_is_written_by_hand_works(tmp_path: Path, netns: Namespace) -> None
     plugin.chmod(0o755)
     assert netns.run(str(plugin), "autoconf").stdout == "yes\n"
     assert "entries.label" in netns.run(str(plugin), "config").stdout
+
+
+def test_units_written_by_hand_are_ones_that_systemd_takes(tmp_path: Path) -> None:
+    service, timer = (
+        next(one for one in blocks(MONITORING, "ini") if word in one) for word in ("ExecStart=", "[Timer]")
+    )
+    units = [tmp_path / "conntrack-export.service", tmp_path / "conntrack-export.timer"]
+    units[0].write_text(service.replace("/usr/local/bin/rempart", str(SCRIPT)))
+    units[1].write_text(timer)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *map(str, units)],
+        capture_output=True,
+        text=True,
+    )
+    said = [line for line in done.stderr.splitlines() if "conntrack-export" in line]
+    assert (done.returncode, said) == (0, [])
 
 
 def test_the_role_makes_the_table_of_the_document(

@@ -28,7 +28,7 @@ from typing import Any
 from tests.support.namespaces import Namespace
 
 WRITTEN = ("etc", "usr/local", "opt", "root", "var/lib")
-COLUMNS = 110
+COLUMNS = 140
 
 _END = "\0end of output\0"
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
