@@ -70,6 +70,7 @@ class Machine:
         self.namespace = namespace
         self.directory = directory
         self.code = 0
+        self._started: list[subprocess.Popen[Any]] = []
         self._state = scratch / ("%s.state" % namespace.name)
         root = scratch / namespace.name
         root.mkdir()
@@ -126,7 +127,7 @@ class Machine:
     def popen(self, *argv: str, **options: Any) -> subprocess.Popen[Any]:
         """Start a program on the machine; it ends with the machine at the latest."""
         child: subprocess.Popen[Any] = subprocess.Popen(self.argv(*argv), env=self._environment, **options)
-        self.namespace._children.append(child)
+        self._started.append(child)
         return child
 
     def socket(self, *arguments: int) -> Any:
@@ -167,11 +168,14 @@ class Machine:
             parts.append(os.read(self._master, 65536))
 
     def close(self) -> None:
-        """Take the terminal away; the machine goes with its namespace."""
+        """End the machine, with its namespace and everything that runs there."""
         for one in (self._master, self._slave):
             with contextlib.suppress(OSError):
                 os.close(one)
         self.namespace.close()
+        for child in self._started:
+            child.kill()
+            child.wait()
 
 
 def _text(parts: list[bytes]) -> str:
