@@ -46,8 +46,9 @@ def command(session: Session, netns: str | None) -> int:
 
 def _use(figures: dict[str, Any]) -> str:
     most = "of %d (%s per cent)" % (figures["max"], figures["use"]) if figures["max"] else "without a limit"
-    return "%d connections %s in %d buckets, %d of %d expectations" % (
+    return "%d connection%s %s in %d buckets, %d of %d expectations" % (
         figures["entries"],
+        "" if figures["entries"] == 1 else "s",
         most,
         figures["buckets"],
         figures["expectations"],

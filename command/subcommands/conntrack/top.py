@@ -13,7 +13,16 @@ import click
 from rempart.errors import HostError
 
 from ... import connection_filter, options
-from ...connection_output import amount, end, new_table, span, state_of, translated, write_table
+from ...connection_output import (
+    amount,
+    count_text,
+    end,
+    new_table,
+    span,
+    state_of,
+    translated,
+    write_table,
+)
 from ...session import EXIT_DONE, Session, on_terminal, visible
 
 if TYPE_CHECKING:
@@ -84,7 +93,7 @@ def command(
             time.sleep(delay)
             found = read()
             total = scan.count(kernel)
-            head = "%d connections of %s" % (total, format(limit, ",") if limit else "no limit")
+            head = "%s of %s" % (count_text(total), format(limit, ",") if limit else "no limit")
             if not wanted.empty:
                 head += ", %d of them %s" % (found.connections, wanted.describe())
             return found, head
