@@ -62,15 +62,9 @@ def test_firewall_role(make_machines: Callable[..., dict[str, Machine]]) -> None
     (host.directory / "group_vars").mkdir()
     (host.directory / "group_vars/all.yml").write_text(json.dumps({"firewall_tables": EDGE}))
 
-    def audit(text: str) -> None:
-        (host.directory / "audit.yml").write_text(text)
-
-    with reading(
-        "docs/firewall-role.md", made, by_hand={"- hosts: all": player(host), "- hosts: all #2": audit}
-    ):
+    with reading("docs/firewall-role.md", made, by_hand={"- hosts: all": player(host)}):
         pass
     assert "policy drop" in host.namespace.nft_text()
-    assert len(list((host.directory / "reports").glob("audit-*.xml"))) == 1
 
 
 def test_firewall_readme(make_machines: Callable[..., dict[str, Machine]]) -> None:
