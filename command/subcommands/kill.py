@@ -22,6 +22,17 @@ if TYPE_CHECKING:
 _SHOWN = 20  # connections that are shown before the question
 _LISTED = 1000  # connections in the summary
 
+_NAMES = {
+    "how": "--how",
+    "block_for": "--block-for",
+    "max_kills": "--max",
+    "everything": "--everything",
+    "expectations": "--expectations",
+    "only_expectations": "--only-expectations",
+    "filter": "KEY=VALUE of the filter, or --everything",
+}
+"""What errors call the options."""
+
 EMPTY: dict[str, Any] = {
     "changed": False,
     "count": 0,
@@ -57,6 +68,11 @@ EMPTY: dict[str, Any] = {
 )
 @click.option("--everything", is_flag=True, help="Kill every connection; goes with no filter.")
 @click.option("--expectations", is_flag=True, help="Delete expected connections too.")
+@click.option(
+    "--only-expectations",
+    is_flag=True,
+    help="Delete expected connections and kill none; with --everything, all of them.",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would be killed, and kill nothing.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask. Without a terminal, this must be said.")
 @options.netns
@@ -70,6 +86,7 @@ def command(
     max_kills: int | None,
     everything: bool,
     expectations: bool,
+    only_expectations: bool,
     dry_run: bool,
     yes: bool,
     netns: str | None,
@@ -83,8 +100,8 @@ def command(
 
     What is going to be killed is shown first, and killed after a yes: exactly that, by
     the kernel's own numbers, nothing that came later. The connection by which you are
-    here is spared. The summary that is written then is for the log of the incident. Exit
-    code 0: killed, or nothing to kill.
+    here is spared, and so is what an earlier cut still blocks. The summary that is
+    written then is for the log of the incident. Exit code 0: killed, or nothing to kill.
     """
     session.empty = dict(EMPTY)
     from rempart.errors import HostError
@@ -99,6 +116,8 @@ def command(
         block_for=block_for,
         max_kills=max_kills,
         expectations=expectations,
+        only_expectations=only_expectations,
+        names=_NAMES,
     )
     with NetlinkSocket(netns) as kernel:
         found = kill.find(kernel, netns, wanted)
@@ -137,19 +156,28 @@ def _confirmed(found: Found, wanted: Wanted) -> bool:
 
     if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty()):
         raise DocumentError(
-            "%s would be killed, and there is no terminal to ask at" % count_text(found.count),
+            "%s would be killed, and there is no terminal to ask at" % _counted(found),
             found=wanted.describe(),
             cure="look with --dry-run, then say --yes",
         )
     for text in _lines(found, _SHOWN):
         click.echo(visible(text), err=True)
-    question = "%s %s (%s)" % (wanted.how.capitalize(), count_text(found.count), visible(wanted.describe()))
+    word = "Delete" if wanted.only_expectations else wanted.how.capitalize()
+    question = "%s %s (%s)" % (word, _counted(found), visible(wanted.describe()))
     return click.confirm(question, err=True)
 
 
+def _counted(found: Found) -> str:
+    """How many connections, and how many expected ones."""
+    expected = count_text(len(found.expectations)).replace(" ", " expected ")
+    if not found.count and found.expectations:
+        return expected
+    return count_text(found.count) + (" and %s" % expected if found.expectations else "")
+
+
 def _lines(found: Found, limit: int, outcomes: list[str] | None = None) -> list[str]:
-    """The first connections, as conntrack -L shows them, what became of each before it."""
-    from rempart.conntrack import line
+    """The first connections, as conntrack -L shows them, what became of each before it, and expected ones."""
+    from rempart.conntrack import expectations, line
 
     lines = []
     for index, entry in enumerate(found.entries(limit)):
@@ -157,6 +185,10 @@ def _lines(found: Found, limit: int, outcomes: list[str] | None = None) -> list[
         lines.append("%-12s %s" % (outcomes[index], text) if outcomes else text)
     if len(lines) < found.count:
         lines.append("and %s more" % format(found.count - len(lines), ","))
+    for body in found.expectations[:limit]:
+        lines.append("expected: " + " ".join(line.expectation(expectations.decode(body)).split()))
+    if len(found.expectations) > limit:
+        lines.append("and %s more expected" % format(len(found.expectations) - limit, ","))
     return lines
 
 
@@ -164,9 +196,10 @@ def _summary(found: Found, killed: Killed | None, wanted: Wanted, netns: str | N
     """What happened, for the log of an incident."""
     from rempart.killing import report
 
-    lines = ["%s %s: %s %s" % (report.utc(time.time()), _host(netns), wanted.how, wanted.describe())]
+    word = "delete" if wanted.only_expectations else wanted.how
+    lines = ["%s %s: %s %s" % (report.utc(time.time()), _host(netns), word, wanted.describe())]
     if killed is None:
-        lines.append("%s would be killed" % count_text(found.count) if found.any else "nothing to kill")
+        lines.append("%s would be killed" % _counted(found) if found.any else "nothing to kill")
     else:
         parts = [
             "%s %s" % (format(number, ","), words)
@@ -180,7 +213,7 @@ def _summary(found: Found, killed: Killed | None, wanted: Wanted, netns: str | N
             )
             if number > 0
         ]
-        lines.append("%s: %s" % (count_text(found.count), ", ".join(parts)))
+        lines.append("%s: %s" % (_counted(found), ", ".join(parts or ["already gone"])))
     if found.already_cut:
         lines.append("%s cut before, and still blocked" % count_text(found.already_cut))
     if found.spared:

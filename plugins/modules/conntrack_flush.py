@@ -37,7 +37,7 @@ attributes:
   diff_mode:
     support: full
     details:
-      - Shows the connections as C(conntrack -L) would before, and nothing after.
+      - Shows the connections, and the expected ones, as C(conntrack -L) would before, and nothing after.
   idempotent:
     support: partial
     details:
@@ -82,6 +82,12 @@ options:
     description:
       - Delete expected connections too, those that the filter means by what they expect, and those of
         connections that are killed.
+    type: bool
+    default: false
+  only_expectations:
+    description:
+      - Delete expected connections and kill none. They are those that the filter means by what they expect,
+        those that O(connections) expect, or with O(everything=true) all.
     type: bool
     default: false
   limit:
@@ -132,6 +138,11 @@ EXAMPLES = r"""
 - name: Cut those that have sent more than a gigabyte
   rempart.netfilter.conntrack_flush:
     connections: "{{ web.connections | selectattr('original.bytes', '>', 1000000000) }}"
+
+- name: Empty the table of expectations, and leave connections alone
+  rempart.netfilter.conntrack_flush:
+    only_expectations: true
+    everything: true
 
 - name: Have UDP meet a changed address translation at once
   rempart.netfilter.conntrack_flush:
@@ -276,6 +287,7 @@ def main() -> None:
             "everything": {"type": "bool", "default": False},
             "max_kills": {"type": "int"},
             "expectations": {"type": "bool", "default": False},
+            "only_expectations": {"type": "bool", "default": False},
             "limit": {"type": "int", "default": 1000},
             "netns": NETNS,
         },
@@ -295,6 +307,7 @@ def main() -> None:
             params["block_for"],
             params["max_kills"],
             params["expectations"],
+            params["only_expectations"],
         )
         netns, limit = params["netns"], max(0, params["limit"])
         with NetlinkSocket(netns) as kernel:

@@ -21,12 +21,16 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from rempart.conntrack import expectations
 from rempart.killing.cut_table import CutTable
 from rempart.netlink.socket import NetlinkSocket
 
 from tests.kernel.test_command_errors import UNPRIVILEGED
+from tests.kernel.test_conntrack_expectations import expect
 from tests.support.command import SCRIPT, environment, rempart, rempart_json
+from tests.support.connections import inject, listed, udp
 from tests.support.flows import Tcp, Udp
+from tests.support.namespaces import Namespace
 from tests.support.routed import CLIENT, LAN, SERVER, Routed, forget
 
 TRACKING = """
@@ -160,7 +164,7 @@ def test_blocks_forgetting_and_the_ceiling(hosts: Routed) -> None:
     ):
         done = rempart("kill", "protocol=udp", "--netns", router, "--max", 1, "--yes")
         assert done.returncode == 1
-        assert "max_kills: more connections match than may be killed; none is; found 2" in done.stderr
+        assert "--max: more connections match than may be killed; none is; found 2" in done.stderr
         assert flow.there() and other.there()
         done = rempart("kill", "dport=5000", "dport=22", "--netns", router, "--how", "forget", "--yes")
         assert "1 connection: 1 only deleted\n" in done.stdout
@@ -180,14 +184,20 @@ def test_blocks_forgetting_and_the_ceiling(hosts: Routed) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "rempart: nothing says which connections are to be killed"),
+        (
+            (),
+            "which connections are to be killed; allowed: KEY=VALUE of the filter, or --everything",
+        ),
+        ((), "to kill every connection say so: --everything"),
+        (("--expectations",), "for expected ones alone: --only-expectations"),
+        (("--only-expectations",), "nothing says which expected connections are to be killed"),
         (("dport",), "rempart: no key and value; found 'dport'"),
         (("protcol=tcp",), "protcol: unknown key; found 'tcp'"),
         (("saddr=10.0.0.1", "family=ip6"), "saddr: an address of the other IP version"),
         (("dport=22", "protocol=icmp"), "dport: protocol icmp has no ports"),
         (("dport=22,!22",), "dport: what is asked for is negated as well"),
-        (("dport=22", "--everything"), "everything: everything is to be killed, and something else"),
-        (("dport=22", "--block-for", "soon"), "block_for: no time to block for; found 'soon'"),
+        (("dport=22", "--everything"), "--everything: everything is to be killed, and something else"),
+        (("dport=22", "--block-for", "soon"), "--block-for: no time to block for; found 'soon'"),
         (("dport=22", "--netns", "nonesuch-rempart"), "rempart: no such network namespace"),
     ],
 )
@@ -248,3 +258,46 @@ def test_the_table_goes_when_the_block_has_ended(hosts: Routed) -> None:
             assert time.monotonic() < end
             time.sleep(0.1)
         assert flow.there()
+
+
+def test_forgetting_does_not_end_a_block(hosts: Routed) -> None:
+    where = ("--netns", hosts.router.name, "--yes")
+    with Udp(hosts.client, hosts.server, SERVER[4], 5000, 5000) as flow:
+        rempart("kill", "protocol=udp", "--block-for", "40s", *where)
+        assert not flow.there(0.1)
+        for what in ("protocol=udp", "--everything"):
+            done = rempart("kill", what, "--how", "forget", *where)
+            assert done.returncode == 0
+            assert "nothing to kill\n1 connection cut before, and still blocked\n" in done.stdout
+            assert not flow.there(0.1) and not flow.back(0.1)
+        inject(hosts.router, [udp("10.0.1.9", "10.0.2.9")])
+        code, told = rempart_json("kill", "--everything", "--how", "forget", *where)
+        assert (code, told["count"], told["deleted"], told["already_cut"]) == (0, 1, 1, 1)
+        assert not flow.there(0.1)
+        (left,) = listed(hosts.router)
+        assert left["original"]["daddr"] == SERVER[4]
+    with NetlinkSocket(hosts.router.name) as kernel:
+        table = CutTable(kernel)
+        table.release(table.held())
+
+
+def test_expected_connections_alone(netns: Namespace) -> None:
+    where = ("--netns", netns.name)
+    with NetlinkSocket(netns.name) as kernel:
+        for number in (1, 2, 3, 4):
+            expect(netns, kernel, number, port=7000 + number)
+    code, told = rempart_json("kill", "--only-expectations", "dport=7002", "--yes", *where)
+    assert (code, told["count"], told["expectations"], told["changed"]) == (0, 0, 1, True)
+    done = rempart("kill", "--only-expectations", "--everything", "--max", 2, "--yes", *where)
+    assert done.returncode == 1
+    assert "--max: more expected connections match than may be killed; none is; found 3" in done.stderr
+    done = rempart("kill", "--only-expectations", "--everything", "--dry-run", *where)
+    assert (
+        "delete expected connections only: everything\n3 expected connections would be killed\n"
+        in done.stdout
+    )
+    assert done.stdout.count("\nexpected: ") == 3 and "dport=7003" in done.stdout
+    done = rempart("kill", "--only-expectations", "--everything", "--yes", *where)
+    assert "\n3 expected connections: 3 expectations deleted\n" in done.stdout
+    with NetlinkSocket(netns.name) as kernel:
+        assert list(expectations.read(kernel)) == [] and len(listed(netns)) == 4

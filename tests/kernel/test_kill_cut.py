@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from rempart.errors import HostError, KernelError
 from rempart.killing import cut, keeper
+from rempart.killing import kill as kill_module
 from rempart.killing.cut_table import CutTable
 from rempart.killing.kill import Found, Killed, find, kill
 from rempart.killing.sockets import SocketDiagnostics
@@ -266,6 +267,55 @@ def test_an_entry_that_goes_in_between_is_already_gone(hosts: Routed) -> None:
         inject(hosts.router, [tcp("10.0.1.9", "10.0.2.9"), udp("10.0.1.9", "10.0.2.9")])
         assert (found.count, done.already_gone, done.changed) == (2, 2, False)
         assert "rempart_cut" not in hosts.router.nft_text()
+
+
+def test_each_says_what_became_of_it(hosts: Routed) -> None:
+    inject(hosts.router, [udp("10.0.1.9", "10.0.2.9", 1000 + number) for number in range(6)])
+    gone = (1001, 1004)
+    for how in ("cut", "forget"):
+        inject(hosts.router, [udp("10.0.1.9", "10.0.2.9", port) for port in gone])
+        wanted = Wanted({"saddr": "10.0.1.9"}, how=how, block_for=0)
+        with NetlinkSocket(hosts.router.name) as kernel:
+            found = find(kernel, hosts.router.name, wanted)
+            for port in gone:
+                hosts.router.run("conntrack", "-D", "-p", "udp", "--sport", str(port))
+            done = kill(kernel, hosts.router.name, wanted, found)
+        told = {entry["original"]["sport"]: outcome for entry, outcome in zip(found.entries(), done.outcomes)}
+        assert told == {
+            1000 + number: "already_gone" if 1000 + number in gone else "deleted" for number in range(6)
+        }
+        assert (done.deleted, done.already_gone) == (4, 2)
+        inject(hosts.router, [udp("10.0.1.9", "10.0.2.9", 1000 + number) for number in range(6)])
+
+
+@pytest.mark.parametrize("how", ["cut", "forget"])
+def test_more_than_are_in_memory_together(hosts: Routed, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    monkeypatch.setattr(kill_module, "TOGETHER", 8)
+    inject(hosts.router, [udp("10.0.1.9", "10.0.2.9", 1000 + number) for number in range(50)])
+    inject(hosts.router, [udp("10.0.1.8", "10.0.2.9", 1000 + number) for number in range(50)])
+    wanted = Wanted({"saddr": "10.0.1.9"}, how=how, block_for=20)
+    with NetlinkSocket(hosts.router.name) as kernel:
+        found = find(kernel, hosts.router.name, wanted)
+        assert (found.count, len(found.bodies), len(found.rest)) == (50, 8, 42)
+        shown = {entry["original"]["sport"] for entry in found.entries()}
+        gone = [port for port in range(1000, 1050) if port not in shown][:3]
+        for port in gone:
+            hosts.router.run("conntrack", "-D", "-p", "udp", "-s", "10.0.1.9", "--sport", str(port))
+        inject(hosts.router, [udp("10.0.1.9", "10.0.2.9", 2000)])  # came later, and was not shown
+        done = kill(kernel, hosts.router.name, wanted, found)
+    assert done.already_gone == 3 and len(done.outcomes) == 8
+    assert (done.blocked, done.deleted) == ((47, 0) if how == "cut" else (0, 47))
+    cut_now = [
+        entry["original"]["sport"]
+        for entry in listed(hosts.router)
+        if entry["original"]["saddr"] == "10.0.1.9"
+    ]
+    if how == "cut":
+        assert len(held(hosts.router)) == 47 and len(cut_now) == 48
+        release(hosts.router)
+    else:
+        assert cut_now == [2000]
+    assert sum(entry["original"]["saddr"] == "10.0.1.8" for entry in listed(hosts.router)) == 50
 
 
 def test_closed_connections_need_no_block(hosts: Routed) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rempart.conntrack import echo, requests, uapi
+from rempart.conntrack import heads, requests, uapi
 from rempart.conntrack.echo import Echoes
 from rempart.netlink import messages
 from rempart.netlink.attributes import NESTED, attribute, table
@@ -66,7 +66,7 @@ def test_damage_is_noticed_whatever_was_seen_before(entry: Entry, place: int, va
 
 
 def test_more_layouts_than_are_remembered_are_right_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(echo, "_MOST", 0)
+    monkeypatch.setattr(heads, "_MOST", 0)
     body = connection("10.0.0.1", "10.0.1.1", 1000, 80, id=9).body()
     echoes = Echoes()
     assert echoes.of(body) == echoes.of(body) == expected(body)

@@ -14,7 +14,7 @@ from rempart.killing import report
 from rempart.killing.given import Given
 from rempart.killing.kill import Found
 from rempart.killing.probes import ACK, SYN, mark_of, packet, zone_of
-from rempart.killing.targets import Target
+from rempart.killing.sighting import Sighting
 from rempart.killing.wanted import MAX_KILLS, Wanted
 from rempart.netlink.attributes import attribute
 
@@ -165,14 +165,15 @@ def test_zones_and_marks_of_forged_packets() -> None:
 
 
 def test_what_a_flowtable_carries_is_no_success() -> None:
+    look = Sighting()
     for bit in (uapi.IPS_OFFLOAD, uapi.IPS_HW_OFFLOAD):
-        assert Target(body(bit)).is_offloaded
-    assert not Target(body(uapi.IPS_ASSURED)).is_offloaded
+        assert look.of(body(bit)).is_offloaded
+    assert not look.of(body(uapi.IPS_ASSURED)).is_offloaded
     found = Found()
     assert report.offloaded(found) is None
-    found.offloaded = [body()]
+    found.offloaded = 1
     assert "a connection was not killed, since a flowtable carries its" in str(report.offloaded(found))
-    found.offloaded *= 2
+    found.offloaded = 2
     assert "2 connections were not killed, since a flowtable carries their" in str(report.offloaded(found))
 
 

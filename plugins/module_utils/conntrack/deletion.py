@@ -40,15 +40,17 @@ class Deleted:
                       number, so it is what was counted just before
     ``already_gone``  those that had ended by themselves meanwhile
     ``bodies``        the raw messages of the first of them, as many as were to be kept
+    ``missing``       of connections that were given, the places of those already gone
     """
 
-    __slots__ = ("already_gone", "bodies", "deleted", "matched")
+    __slots__ = ("already_gone", "bodies", "deleted", "matched", "missing")
 
     def __init__(self, matched: int = 0) -> None:
         self.matched = matched
         self.deleted = 0
         self.already_gone = 0
         self.bodies: list[bytes] = []
+        self.missing: list[int] = []
 
 
 def delete(
@@ -112,11 +114,12 @@ def delete(
 def delete_bodies(kernel: NetlinkSocket, bodies: Iterable[bytes]) -> Deleted:
     """Delete the connections of these raw messages, each by itself and none that took its place.
 
-    Raises HostError without the privilege, KernelError where the kernel refuses.
+    ``missing`` of the result says which of them were gone. Raises HostError without the privilege,
+    KernelError where the kernel refuses.
     """
     prepared = list(map(Echoes().of, bodies))
     result = Deleted(len(prepared))
-    _one_by_one(kernel, prepared, result)
+    _one_by_one(kernel, prepared, result, result.missing)
     return result
 
 
@@ -146,8 +149,10 @@ def _in_one(kernel: NetlinkSocket, filter: Filter) -> bool:
     return True
 
 
-def _one_by_one(kernel: NetlinkSocket, prepared: Iterable[bytes], result: Deleted) -> None:
-    """Send messages that delete one connection each."""
+def _one_by_one(
+    kernel: NetlinkSocket, prepared: Iterable[bytes], result: Deleted, missing: list[int] | None = None
+) -> None:
+    """Send messages that delete one connection each; ``missing`` gets the places of those that are gone."""
     rest = iter(prepared)
     while True:
         batch = list(itertools.islice(rest, _TOGETHER))
@@ -161,5 +166,8 @@ def _one_by_one(kernel: NetlinkSocket, prepared: Iterable[bytes], result: Delete
                     % (reason(refusal.code, refusal.text), result.deleted, result.matched),
                     refusal.code,
                 )
+        if missing is not None:
+            sent = result.deleted + result.already_gone
+            missing += [sent + refusal.index for refusal in refusals]
         result.already_gone += len(refusals)
         result.deleted += len(batch) - len(refusals)

@@ -18,7 +18,6 @@ from .sockets import Ends, Found, SocketDiagnostics
 from .targets import Target
 
 _PROTOCOLS = (socket.IPPROTO_TCP, socket.IPPROTO_UDP)  # those whose sockets can be listed and closed
-_ENDS = (0, 1)
 _MOST_ADDRESSES = 64  # of a filter that asks for each; for more the whole table is looked through
 
 End = tuple[int, Ends]
@@ -41,20 +40,26 @@ class LocalEnds:
         self._netns = netns
         self._open: dict[End, list[Which]] = {}
         self._sole: dict[End, Found] = {}
-        owners: dict[End, list[Target]] = {}
-        for target in targets:
-            if target.protonum in _PROTOCOLS:
-                for way in _ENDS:
-                    end = target.protonum, target.ends(way)
-                    self._open.setdefault(end, []).append((target.id, way))
-                    owners.setdefault(end, []).append(target)
-        if not owners:
+        protocols = {target.protonum for target in targets}.intersection(_PROTOCOLS)
+        if not protocols:
             return
         with SocketDiagnostics(netns) as diagnostics:
-            found = _find(diagnostics, owners)
-        self._open = {end: which for end, which in self._open.items() if end in found}
+            found = _all(diagnostics, protocols)
+        if not found:
+            return
+        owners: dict[End, list[Target]] = {}
+        for target in targets:
+            if target.protonum not in protocols:
+                continue
+            for way, ends in enumerate(target.ends()):
+                end = target.protonum, ends
+                if end in found:
+                    self._open.setdefault(end, []).append((target.id, way))
+                    owners.setdefault(end, []).append(target)
         # Several sockets of the same ends are bound to devices, several connections have zones.
-        sole = {end: one[0] for end, one in found.items() if len(one) == 1 and len(owners[end]) == 1}
+        sole = {
+            end: found[end][0] for end, those in owners.items() if len(found[end]) == 1 and len(those) == 1
+        }
         shared = _shared(kernel, [owners[end][0] for end in sole], sole)
         self._sole = {end: one for end, one in sole.items() if end not in shared}
 
@@ -82,14 +87,15 @@ class LocalEnds:
         if not self._open:
             return []
         with SocketDiagnostics(self._netns) as diagnostics:
-            found = _find(diagnostics, self._open)
+            found = _all(diagnostics, {protocol for protocol, _ in self._open})
         return [one for end, which in self._open.items() if end not in found for one in which]
 
 
-def _find(diagnostics: SocketDiagnostics, ends: Collection[End]) -> dict[End, list[Found]]:
+def _all(diagnostics: SocketDiagnostics, protocols: Collection[int]) -> dict[End, list[Found]]:
+    """The connected sockets of these protocols, by their ends: as a rule far fewer than connections."""
     found: dict[End, list[Found]] = {}
-    for protocol in sorted({protocol for protocol, _unused in ends}):
-        for one in diagnostics.find(protocol, [pair for number, pair in ends if number == protocol]):
+    for protocol in sorted(protocols):
+        for one in diagnostics.all(protocol):
             found.setdefault((protocol, one.ends), []).append(one)
     return found
 
@@ -99,14 +105,14 @@ def _shared(kernel: NetlinkSocket, owners: Sequence[Target], ends: Collection[En
     if not owners:
         return set()
     asked: dict[str, Any] = {"protocol": sorted({one.protonum for one in owners})}
-    addresses = {one.ends(way)[0] for one in owners for way in _ENDS}
+    addresses = {end[0] for one in owners for end in one.ends()}
     if len(addresses) <= _MOST_ADDRESSES:
         asked["address"] = sorted(addresses)
     counts = dict.fromkeys(ends, 0)
     for body in scan.matching(kernel, Filter(asked)):
         other = Target(body)
-        for way in _ENDS:
-            end = other.protonum, other.ends(way)
+        for pair in other.ends():
+            end = other.protonum, pair
             if end in counts:
                 counts[end] += 1
     return {end for end, count in counts.items() if count > 1}

@@ -59,6 +59,9 @@ _PAUSE_SHARE = 4  # a look that takes long is waited for so many times as long
 _CLOSED = ("TIME_WAIT", "CLOSE")
 """The states of an entry whose connection was closed by both ends, or reset by one."""
 
+_ASKED = ("original", "reply", "zone", "mark", "state")
+"""What of an entry is asked again and again; no more of it is kept, as there may be many."""
+
 _SILENT, _HEARD, _OVER = range(3)
 
 _WORD = struct.Struct(">I")
@@ -91,10 +94,12 @@ class Cut:
 class _Tcp:
     """A TCP connection on its way out: what is known of each end."""
 
-    __slots__ = ("ends", "gone", "heard_late", "target")
+    __slots__ = ("ends", "entry", "gone", "heard_late", "target")
 
     def __init__(self, target: Target) -> None:
         self.target = target
+        whole = target.entry
+        self.entry = {key: whole[key] for key in _ASKED if key in whole}
         self.ends = [_SILENT, _SILENT]
         self.heard_late = [False, False]
         self.gone = False
@@ -123,7 +128,7 @@ class _Tcp:
         which has forgotten the connection as well. One of which nobody was heard and that tracking has seen
         to be closed is closed.
         """
-        if self.ends == [_SILENT, _SILENT] and self.target.entry.get("state") in _CLOSED:
+        if self.ends == [_SILENT, _SILENT] and self.entry.get("state") in _CLOSED:
             return not self.gone
         return not self.gone and all(
             end == _OVER or (end == _HEARD and not late) for end, late in zip(self.ends, self.heard_late)
@@ -184,8 +189,11 @@ def _end(
         still = [one.id for one in rest if id(one) in blocked]
         table.hold_on(still, int(block_for * 1000) + _MARGIN)
     gone = [one for one in targets if id(one) not in blocked]
-    there = [one.body for one in gone if id(one) not in missing]
-    result.deleted = deletion.delete_bodies(kernel, there).deleted
+    there = [one for one in gone if id(one) not in missing]
+    deleted = deletion.delete_bodies(kernel, [one.body for one in there])
+    result.deleted = deleted.deleted
+    if block_for <= 0:
+        missing = {id(there[index]) for index in deleted.missing} - over
     words = (("reset", over), ("blocked", blocked), ("already_gone", missing))
     for one in targets:
         result.outcomes.append(next((word for word, those in words if id(one) in those), "deleted"))
@@ -254,7 +262,7 @@ def _ask(kernel: NetlinkSocket, prober: Prober, waiting: Sequence[_Tcp]) -> None
         for index, one in enumerate(waiting):
             # A packet of one direction is what the end of the other one answers.
             if index not in refused and one.ends[1 - way] != _OVER:
-                prober.probe(one.target.entry, way)
+                prober.probe(one.entry, way)
 
 
 def _keep(kernel: NetlinkSocket, rest: Sequence[Target], block_for: float) -> list[Target]:

@@ -19,16 +19,17 @@ from ..netlink.socket import NetlinkSocket
 
 _SHAPE = "an entry as rempart.netfilter.conntrack_info returns it"
 _MOST_ID = 0xFFFFFFFF
+_HEADER = 4  # bytes before an attribute's payload
 
 
 class Given:
     """An entry (of entries.py) as far as it says which connection it is: tuple, zone and id.
 
     Raises DocumentError with all that is missing or wrong. What else an entry says is passed over: it may
-    have changed since.
+    have changed since. ``original`` is the payload of the tuple of its original direction.
     """
 
-    __slots__ = ("attributes", "family", "id")
+    __slots__ = ("attributes", "family", "id", "original")
 
     def __init__(self, entry: Any) -> None:
         problems: list[Problem] = []
@@ -56,6 +57,7 @@ class Given:
             raise DocumentError.of(problems)
         self.family = int(tuples.FAMILIES[str(word)])
         self.attributes = packed
+        self.original = packed[_HEADER:]
         if "zone" in entry:
             self.attributes += attribute(uapi.CTA_ZONE, zone.to_bytes(2, "big"))
 

@@ -11,20 +11,27 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Iterator
+from array import array
+from bisect import bisect_left
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from typing import Any
 
-from ..conntrack import deletion, entries, expectations, scan, tuples
+from ..conntrack import deletion, entries, expectations, scan, uapi
 from ..conntrack.matching import Matcher
 from ..errors import DocumentError, KernelError
+from ..netlink.attributes import table
 from ..netlink.messages import ATTRIBUTES
 from ..netlink.socket import NetlinkSocket
 from . import given, own
 from .cut_table import CutTable
+from .sighting import Sighting, ports_of
 from .targets import Target
 from .wanted import Wanted
 
-_MOST_KEPT = 100_000  # connections that forgetting keeps in memory; of more it asks the kernel again
+TOGETHER = 16_384
+"""Connections that are killed together, and whose messages are in memory: of further ones the ids are, and
+their messages are read again when it is their turn."""
 
 OFFLOADED = "a flowtable carries its packets past every rule"
 
@@ -33,11 +40,12 @@ class Found:
     """What is meant.
 
     ``count``         how many connections
-    ``bodies``        their messages; the first of them only where ``complete`` is false
+    ``bodies``        the messages of the first of them
+    ``rest``          the ids of all others
     ``already_gone``  of connections that were given, those that are not there any more
-    ``already_cut``   those that an earlier cut blocks, which are not counted again
+    ``already_cut``   those that an earlier cut blocks: they are not counted, and stay as they are
     ``spared``        the connection by which this is done, see own.py; it is not counted
-    ``offloaded``     those that a flowtable carries: they can't be killed and are not counted
+    ``offloaded``     how many a flowtable carries: they can't be killed and are not counted
     ``expectations``  the bodies of expected connections
     """
 
@@ -45,21 +53,21 @@ class Found:
         "already_cut",
         "already_gone",
         "bodies",
-        "complete",
         "count",
         "expectations",
         "offloaded",
+        "rest",
         "spared",
     )
 
     def __init__(self) -> None:
         self.count = 0
         self.bodies: list[bytes] = []
-        self.complete = True
+        self.rest = array("I")
         self.already_gone = 0
         self.already_cut = 0
         self.spared = 0
-        self.offloaded: list[bytes] = []
+        self.offloaded = 0
         self.expectations: list[bytes] = []
 
     @property
@@ -114,40 +122,52 @@ def find(kernel: NetlinkSocket, netns: str | None, wanted: Wanted) -> Found:
     privilege, KernelError.
     """
     found = Found()
-    cutting = wanted.how == "cut"
-    held = CutTable(kernel).held() if cutting else {}
-    mine = own.ends(netns) if cutting else set()
+    expected = _Expected(kernel, wanted) if wanted.expectations else None
+    if expected is not None and wanted.only_expectations:
+        found.expectations = list(expected.meant())
+        _check_ceiling(wanted, len(found.expectations), "expected connections")
+        return found
+    held = CutTable(kernel).held()
+    mine = own.ends(netns) if wanted.how == "cut" else set()
+    ports = ports_of(mine)
+    look = Sighting().of
     for body in _bodies(kernel, wanted, found):
-        # The id alone would do, but decoding a million of entries to leave them would not.
-        target = Target(body) if cutting or wanted.connections is not None else None
-        if target is not None and target.is_offloaded:
-            found.offloaded.append(body)
+        sight = look(body)
+        if sight.is_offloaded:
+            found.offloaded += 1
             continue
-        if target is not None and target.id in held:
+        if sight.id in held:
             found.already_cut += 1
             continue
-        if mine and target is not None and target.is_tcp and mine & {target.ends(0), target.ends(1)}:
-            found.spared += 1
-            continue
+        if ports and any(one in body for one in ports):
+            target = Target(body)
+            if target.is_tcp and not mine.isdisjoint(target.ends()):
+                found.spared += 1
+                continue
         found.count += 1
-        if cutting or wanted.connections is not None or len(found.bodies) < _MOST_KEPT:
+        if wanted.max_kills is not None and found.count > wanted.max_kills:
+            continue  # it is going to be refused: only the number counts
+        if expected is not None:
+            expected.note_killed(sight.original)
+        if len(found.bodies) < TOGETHER:
             found.bodies.append(body)
         else:
-            found.complete = False
-        if wanted.max_kills is not None and len(found.bodies) > wanted.max_kills:
-            found.bodies.pop()  # it is going to be refused: only the number counts
-            found.complete = False
-    if wanted.max_kills is not None and found.count > wanted.max_kills:
+            found.rest.append(int.from_bytes(sight.id, "big"))
+    _check_ceiling(wanted, found.count, "connections")
+    if expected is not None:
+        found.expectations = list(expected.meant())
+    return found
+
+
+def _check_ceiling(wanted: Wanted, count: int, what: str) -> None:
+    if wanted.max_kills is not None and count > wanted.max_kills:
         raise DocumentError(
-            "more connections match than may be killed; none is",
-            "max_kills",
-            found.count,
+            "more %s match than may be killed; none is" % what,
+            wanted.names["max_kills"],
+            count,
             "up to %d" % wanted.max_kills,
             "narrow the filter, or raise the ceiling",
         )
-    if wanted.expectations:
-        found.expectations = list(_expectations(kernel, wanted, found))
-    return found
 
 
 def kill(kernel: NetlinkSocket, netns: str | None, wanted: Wanted, found: Found) -> Killed:
@@ -158,34 +178,83 @@ def kill(kernel: NetlinkSocket, netns: str | None, wanted: Wanted, found: Found)
     killed = Killed()
     for body in found.expectations:
         killed.expectations += expectations.delete(kernel, body)
-    if wanted.how == "cut":
-        from .cut import cut
-
-        targets = [Target(body) for body in found.bodies]
-        done = cut(kernel, netns, targets, wanted.block_for)
-        killed.outcomes = done.outcomes
-        killed.deleted, killed.sockets_closed = done.deleted, done.sockets_closed
-        for word in ("reset", "blocked", "already_gone"):
-            setattr(killed, word, done.outcomes.count(word))
-        if killed.blocked:
-            killed.until = time.time() + wanted.block_for
-    else:
-        deleted = _forget(kernel, wanted, found)
-        killed.deleted, killed.already_gone = deleted.deleted, deleted.already_gone
+    if wanted.only_expectations:
+        return killed
+    killed.already_gone = found.already_gone
+    if wanted.how == "forget" and wanted.everything and wanted.max_kills is None and not found.already_cut:
+        killed.deleted = deletion.delete(kernel, wanted.filter, everything=True).deleted
         killed.outcomes = ["deleted"] * len(found.bodies)
-    killed.already_gone += found.already_gone
+        return killed
+    with closing(_batches(kernel, wanted, found, killed)) as batches:
+        for bodies in batches:
+            if wanted.how == "cut":
+                outcomes = _cut(kernel, netns, wanted, bodies, killed)
+            else:
+                outcomes = _forget(kernel, bodies, killed)
+            killed.already_gone += outcomes.count("already_gone")
+            if not killed.outcomes:
+                killed.outcomes = outcomes
     return killed
 
 
-def _forget(kernel: NetlinkSocket, wanted: Wanted, found: Found) -> deletion.Deleted:
+def _cut(
+    kernel: NetlinkSocket, netns: str | None, wanted: Wanted, bodies: list[bytes], killed: Killed
+) -> list[str]:
+    """Cut connections; a word for each of what became of it."""
+    from .cut import cut
+
+    done = cut(kernel, netns, [Target(body) for body in bodies], wanted.block_for)
+    killed.deleted += done.deleted
+    killed.sockets_closed += done.sockets_closed
+    killed.reset += done.outcomes.count("reset")
+    blocked = done.outcomes.count("blocked")
+    killed.blocked += blocked
+    if blocked:
+        killed.until = time.time() + wanted.block_for
+    return done.outcomes
+
+
+def _forget(kernel: NetlinkSocket, bodies: list[bytes], killed: Killed) -> list[str]:
+    """Delete entries; a word for each of what became of it."""
     try:
-        if found.complete and not wanted.everything:
-            return deletion.delete_bodies(kernel, found.bodies)
-        return deletion.delete(kernel, wanted.filter, limit=wanted.max_kills, everything=wanted.everything)
+        done = deletion.delete_bodies(kernel, bodies)
     except KernelError as error:
         if error.code == errno.EBUSY:
             error.problems[0].cure = "%s; take it out of there first" % OFFLOADED
         raise
+    killed.deleted += done.deleted
+    outcomes = ["deleted"] * len(bodies)
+    for index in done.missing:
+        outcomes[index] = "already_gone"
+    return outcomes
+
+
+def _batches(
+    kernel: NetlinkSocket, wanted: Wanted, found: Found, killed: Killed
+) -> Generator[list[bytes], None, None]:
+    """The messages of all that was found, so many at a time; of ids that are gone, the number is noted."""
+    if found.bodies:
+        yield found.bodies
+    if not found.rest:
+        return
+    wait = array("I", sorted(found.rest))
+    taken = bytearray(len(wait))
+    look = Sighting().of
+    batch: list[bytes] = []
+    with kernel.another() as reader:
+        for body in _bodies(reader, wanted, Found()):
+            id = int.from_bytes(look(body).id, "big")
+            at = bisect_left(wait, id)
+            if at == len(wait) or wait[at] != id or taken[at]:
+                continue
+            taken[at] = 1
+            batch.append(body)
+            if len(batch) == TOGETHER:
+                yield batch
+                batch = []
+    if batch:
+        yield batch
+    killed.already_gone += taken.count(0)
 
 
 def _bodies(kernel: NetlinkSocket, wanted: Wanted, found: Found) -> Iterator[bytes]:
@@ -201,24 +270,41 @@ def _bodies(kernel: NetlinkSocket, wanted: Wanted, found: Found) -> Iterator[byt
     found.already_gone = len(wanted.connections) - count
 
 
-def _expectations(kernel: NetlinkSocket, wanted: Wanted, found: Found) -> Iterator[bytes]:
-    """The expected connections that are meant: by the filter, or since what expects them is killed."""
-    masters = {_master(entry["original"], entry["protonum"]) for entry in found.entries()}
-    by_filter = not wanted.filter.empty and wanted.connections is None
-    matcher = Matcher(wanted.filter, time.time_ns())
-    for body in list(expectations.read(kernel)):
-        expected = expectations.decode(body)
-        master = dict(expected["master"])
-        if (
-            wanted.everything
-            or _master(master, master.pop("protonum")) in masters
-            or (by_filter and matcher.matches(_as_connection(body[0], expected)))
-        ):
-            yield body
+class _Expected:
+    """Which expected connections are meant: by the filter, or since what expects them is killed."""
 
+    def __init__(self, kernel: NetlinkSocket, wanted: Wanted) -> None:
+        self._all = wanted.everything
+        self._matcher: Matcher | None = None
+        if wanted.connections is None and not wanted.filter.empty:
+            self._matcher = Matcher(wanted.filter, time.time_ns())
+        self._bodies = list(expectations.read(kernel))
+        self._masters = [table(body, ATTRIBUTES)[uapi.CTA_EXPECT_MASTER] for body in self._bodies]
+        self._lengths = {len(one) for one in self._masters}
+        self._known = set(self._masters)
+        self._killed: set[bytes] = set()
+        if wanted.only_expectations:
+            for one in wanted.connections or ():
+                self.note_killed(one.original)
 
-def _master(one: dict[str, Any], protonum: int) -> tuple[Any, ...]:
-    return (protonum, *(one.get(key) for key in ("saddr", "daddr", *tuples.keys_of(protonum))))
+    def note_killed(self, original: bytes) -> None:
+        """Note the tuple of a connection that is killed; a zone stands behind the rest of it."""
+        for length in self._lengths:
+            if original[:length] in self._known:
+                self._killed.add(original[:length])
+
+    def meant(self) -> Iterator[bytes]:
+        """Their bodies."""
+        for body, master in zip(self._bodies, self._masters):
+            if (
+                self._all
+                or master in self._killed
+                or (
+                    self._matcher is not None
+                    and self._matcher.matches(_as_connection(body[0], expectations.decode(body)))
+                )
+            ):
+                yield body
 
 
 def _as_connection(family: int, expected: dict[str, Any]) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ..conntrack import line
+from ..conntrack import expectations, line
 from ..errors import Problem
 from .kill import OFFLOADED, Found, Killed
 
@@ -40,20 +40,26 @@ def result(found: Found, killed: Killed | None, limit: int) -> dict[str, Any]:
 
 
 def difference(found: Found, limit: int) -> list[dict[str, str]]:
-    """What ``--diff`` shows: the connections that go, a line each."""
-    if not found.count:
-        return []
-    lines = [line.connection(entry) for entry in found.entries(limit)]
-    if len(lines) < found.count:
-        lines.append("and %d more" % (found.count - len(lines)))
-    header = "connections"
-    before = "".join(one + "\n" for one in lines)
-    return [{"before_header": header, "after_header": header, "before": before, "after": ""}]
+    """What ``--diff`` shows: the connections that go, a line each, then the expected ones."""
+    shown = []
+    for header, lines, count in (
+        ("connections", map(line.connection, found.entries(limit)), found.count),
+        (
+            "expectations",
+            (line.expectation(expectations.decode(one)) for one in found.expectations[:limit]),
+            len(found.expectations),
+        ),
+    ):
+        if count:
+            before = [*lines, *(["and %d more" % (count - limit)] if limit < count else [])]
+            text = "".join(one + "\n" for one in before)
+            shown.append({"before_header": header, "after_header": header, "before": text, "after": ""})
+    return shown
 
 
 def offloaded(found: Found) -> Problem | None:
     """What to say of connections that cannot be killed; None where there are none."""
-    count = len(found.offloaded)
+    count = found.offloaded
     if not count:
         return None
     one = count == 1

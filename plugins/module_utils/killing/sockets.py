@@ -13,7 +13,7 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from ..errors import HostError, KernelError
 from ..netlink import messages, namespace
@@ -81,16 +81,10 @@ class SocketDiagnostics:
     def __exit__(self, *error: object) -> None:
         self._socket.close()
 
-    def find(self, protocol: int, wanted: Iterable[Ends]) -> list[Found]:
-        """The connected sockets of TCP or UDP that have one of these pairs of ends."""
-        looked_for = set(wanted)
-        four = any(":" not in ends[0] for ends in looked_for)
-        return [one for one in self.all(protocol, four) if one.ends in looked_for] if looked_for else []
-
-    def all(self, protocol: int, four: bool = True) -> Iterator[Found]:
-        """The connected sockets of TCP or UDP; without ``four`` none but those of IPv6."""
+    def all(self, protocol: int) -> Iterator[Found]:
+        """The connected sockets of TCP or UDP."""
         # Sockets of IPv6 carry IPv4 connections too.
-        for family in (socket.AF_INET, socket.AF_INET6) if four else (socket.AF_INET6,):
+        for family in (socket.AF_INET, socket.AF_INET6):
             request = _REQUEST.pack(family, protocol, 0, _ALL_STATES) + bytes(_ID_SIZE)
             for body in self._ask(_SOCK_DIAG_BY_FAMILY, messages.NLM_F_DUMP, request):
                 id = body[_ID_AT : _ID_AT + _ID_SIZE]

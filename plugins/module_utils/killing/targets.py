@@ -17,14 +17,14 @@ from .sockets import Ends
 class Target:
     """A connection by the body of its message. Raises ValueError for what is no connection.
 
-    ``entry`` is as of entries.py, ``id`` the four bytes of CTA_ID, ``status`` the bits of CTA_STATUS.
+    ``id`` is the four bytes of CTA_ID, ``status`` the bits of CTA_STATUS. The rest is decoded when it is
+    asked for and not kept: of many targets the message alone is in memory.
     """
 
-    __slots__ = ("body", "entry", "id", "protonum", "status")
+    __slots__ = ("body", "id", "protonum", "status")
 
     def __init__(self, body: bytes) -> None:
         self.body = body
-        self.entry: dict[str, Any] = entries.decode(body)
         parts = table(body, ATTRIBUTES)
         if uapi.CTA_ID not in parts:
             raise ValueError("a connection without an id")
@@ -33,19 +33,20 @@ class Target:
         self.protonum: int = self.entry["protonum"]
 
     @property
+    def entry(self) -> dict[str, Any]:
+        """The connection as of entries.py."""
+        return entries.decode(self.body)
+
+    @property
     def is_tcp(self) -> bool:
         """Whether its ends can be reset."""
         return self.protonum == socket.IPPROTO_TCP
 
-    @property
-    def is_offloaded(self) -> bool:
-        """Whether a flowtable carries its packets past every rule."""
-        return bool(self.status & (uapi.IPS_OFFLOAD | uapi.IPS_HW_OFFLOAD))
+    def ends(self) -> tuple[Ends, Ends]:
+        """For who began the connection, then for the other: own address and port, then the other's."""
+        entry = self.entry
+        return _ends(entry["original"]), _ends(entry["reply"])
 
-    def ends(self, direction: int) -> Ends:
-        """Own address and port, then the other's, as they are to the end that sends in a direction.
 
-        ``direction``: 0 for the end that began the connection, 1 for the other.
-        """
-        one = self.entry["reply" if direction else "original"]
-        return one["saddr"], one.get("sport", 0), one["daddr"], one.get("dport", 0)
+def _ends(one: dict[str, Any]) -> Ends:
+    return one["saddr"], one.get("sport", 0), one["daddr"], one.get("dport", 0)

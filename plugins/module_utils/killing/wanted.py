@@ -23,8 +23,16 @@ hear nothing for 30 seconds are over (the idle timeout of RFC 9000 section 10.1,
 MAX_KILLS = 1000
 """The ceiling, if nobody says another one, and not the whole table is asked for in words."""
 
+OPTIONS: Mapping[str, str] = {
+    **{
+        name: name
+        for name in ("how", "block_for", "max_kills", "everything", "expectations", "only_expectations")
+    },
+    "filter": "keys of the filter, connections, or everything",
+}
+"""What the options are called, if nobody says otherwise; ``filter`` is what says which connections."""
+
 _LONGEST = 24 * 3600 * 1000  # milliseconds: for longer, a rule is the thing
-_EXACTLY = "keys of the filter, connections, or everything"
 
 
 class Wanted:
@@ -32,10 +40,22 @@ class Wanted:
 
     ``arguments`` are :data:`filters.KEYS` as a module or the command got them, ``connections`` entries as
     listings return them (of these the filter's then, if there is one). ``block_for`` is seconds or a text
-    such as 30s, ``max_kills`` the ceiling. Raises DocumentError with everything that is wrong.
+    such as 30s, ``max_kills`` the ceiling. ``expectations``: expected connections go too;
+    ``only_expectations``: they go, and no connection does. ``names`` has the options as who asks calls
+    them, for errors, by their names here. Raises DocumentError with everything that is wrong.
     """
 
-    __slots__ = ("block_for", "connections", "everything", "expectations", "filter", "how", "max_kills")
+    __slots__ = (
+        "block_for",
+        "connections",
+        "everything",
+        "expectations",
+        "filter",
+        "how",
+        "max_kills",
+        "names",
+        "only_expectations",
+    )
 
     def __init__(
         self,
@@ -46,8 +66,11 @@ class Wanted:
         block_for: Any = BLOCK_FOR,
         max_kills: Any = None,
         expectations: bool = False,
+        only_expectations: bool = False,
+        names: Mapping[str, str] = OPTIONS,
     ) -> None:
         problems: list[Problem] = []
+        self.names = names
         self.filter = Filter()
         self.connections: list[Given] | None = None
         try:
@@ -58,28 +81,30 @@ class Wanted:
             self.connections = _read_connections(connections, problems)
         self.everything = everything
         self.how = how
-        self.expectations = expectations
-        self.block_for = _read_time(block_for, problems)
-        self.max_kills = _read_ceiling(max_kills, problems)
+        self.expectations = expectations or only_expectations
+        self.only_expectations = only_expectations
+        self.block_for = _read_time(block_for, names["block_for"], problems)
+        self.max_kills = _read_ceiling(max_kills, names["max_kills"], problems)
         if self.max_kills is None and not everything:
             self.max_kills = MAX_KILLS
         if how not in HOWS:
-            problems.append(
-                Problem("no way to kill a connection", "how", how, ", ".join(HOWS), nearest(str(how), HOWS))
-            )
+            cure = nearest(str(how), HOWS)
+            problems.append(Problem("no way to kill a connection", names["how"], how, ", ".join(HOWS), cure))
         # A filter of which nothing can be read is a problem already, not an empty one.
         empty = self.filter.empty and not problems
+        what = "expected connections" if only_expectations else "connections"
         if everything and not (self.filter.empty and connections is None):
             found = self.filter.describe() if connections is None else "connections"
             message = "everything is to be killed, and something else says what is"
-            problems.append(Problem(message, "everything", found, cure="give one of the two"))
+            problems.append(Problem(message, names["everything"], found, cure="give one of the two"))
         elif empty and connections is None and not everything:
+            cure = "to kill every connection say so: %s" % names["everything"]
+            if only_expectations:
+                cure = "to delete every one of them say so: %s" % names["everything"]
+            elif expectations:
+                cure += "; for expected ones alone: %s" % names["only_expectations"]
             problems.append(
-                Problem(
-                    "nothing says which connections are to be killed",
-                    allowed=_EXACTLY,
-                    cure="to kill every connection say so: everything",
-                )
+                Problem("nothing says which %s are to be killed" % what, allowed=names["filter"], cure=cure)
             )
         if problems:
             raise DocumentError.of(problems)
@@ -87,11 +112,15 @@ class Wanted:
     def describe(self) -> str:
         """A line for people."""
         if self.everything:
-            return "everything"
-        if self.connections is None:
-            return self.filter.describe()
-        given = "%d connection%s given" % (len(self.connections), "" if len(self.connections) == 1 else "s")
-        return given if self.filter.empty else "of %s: %s" % (given, self.filter.describe())
+            text = "everything"
+        elif self.connections is None:
+            text = self.filter.describe()
+        else:
+            count = len(self.connections)
+            text = "%d connection%s given" % (count, "" if count == 1 else "s")
+            if not self.filter.empty:
+                text = "of %s: %s" % (text, self.filter.describe())
+        return "expected connections only: %s" % text if self.only_expectations else text
 
 
 def _read_connections(value: Any, problems: list[Problem]) -> list[Given]:
@@ -116,7 +145,7 @@ def _read_connections(value: Any, problems: list[Problem]) -> list[Given]:
     return found
 
 
-def _read_time(value: Any, problems: list[Problem]) -> float:
+def _read_time(value: Any, place: str, problems: list[Problem]) -> float:
     found = None
     if isinstance(value, str):
         found = 0 if value.strip() == "0" else milliseconds_of(value)
@@ -126,7 +155,7 @@ def _read_time(value: Any, problems: list[Problem]) -> float:
         problems.append(
             Problem(
                 "no time to block for",
-                "block_for",
+                place,
                 value,
                 "seconds, or a text such as 1m30s, from 0 to 24h",
                 "for longer, have a rule drop such packets",
@@ -136,12 +165,12 @@ def _read_time(value: Any, problems: list[Problem]) -> float:
     return found / 1000
 
 
-def _read_ceiling(value: Any, problems: list[Problem]) -> int | None:
+def _read_ceiling(value: Any, place: str, problems: list[Problem]) -> int | None:
     if value is None:
         return None
     if isinstance(value, str) and value.strip().isdecimal():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        problems.append(Problem("no ceiling", "max_kills", value, "a number from 1 on"))
+        problems.append(Problem("no ceiling", place, value, "a number from 1 on"))
         return None
     return value
