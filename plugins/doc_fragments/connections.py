@@ -38,7 +38,8 @@ options:
     description: An address at either end, in either direction.
     type: raw
   sport:
-    description: The source port of the original direction, by number, service name or range.
+    description: The source port of the original direction, by number, service name or range. A range is
+      V(1-1023), or V(1024-) from a port on.
     type: raw
   dport:
     description: The destination port of the original direction.

@@ -25,6 +25,9 @@ description:
     with the same addresses and ports in another zone.
   - The connection by which the module is being run, that of SSH, is never cut.
   - With no filter nothing is killed, but for O(everything=true).
+  - An option that is null, such as one made of a fact that is missing, is refused by the controller, since as
+    an option not given it would narrow nothing. An empty text and an empty list are refused too.
+    The filter C(default) with C(omit) leaves an option out.
 extends_documentation_fragment:
   - rempart.netfilter.attributes
   - rempart.netfilter.connections
@@ -271,26 +274,14 @@ errors:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.ansible.connections import FILTER, arguments_of
+from ..module_utils.ansible.connections import FLUSH, arguments_of
 from ..module_utils.ansible.failure import failing
-from ..module_utils.ansible.options import NETNS
 
 
 def main() -> None:
     """Find what is meant, and kill it."""
     module = AnsibleModule(
-        argument_spec={
-            **FILTER,
-            "how": {"type": "str", "default": "cut", "choices": ["cut", "forget"]},
-            "block_for": {"type": "raw", "default": "30s"},
-            "connections": {"type": "list", "elements": "dict"},
-            "everything": {"type": "bool", "default": False},
-            "max_kills": {"type": "int"},
-            "expectations": {"type": "bool", "default": False},
-            "only_expectations": {"type": "bool", "default": False},
-            "limit": {"type": "int", "default": 1000},
-            "netns": NETNS,
-        },
+        argument_spec=FLUSH,
         supports_check_mode=True,
     )
     params = module.params

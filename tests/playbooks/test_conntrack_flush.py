@@ -110,7 +110,12 @@ def test_mistakes_kill_nothing(tmp_path: Path, hosts: Routed) -> None:
     wrong = [
         flush("nothing"),
         flush("empty", saddr=[]),
-        flush("unknown", sadr="10.0.0.1"),
+        flush("unknown", sadr="10.0.0.1", blockfor=5),
+        flush("null", saddr=None, dport=5001),
+        flush("a fact", saddr="{{ nothing }}", dport=5001, vars={"nothing": None}),
+        flush("text", saddr="{{ nothing }}", dport=5001, vars={"nothing": ""}),
+        flush("none given", connections=None, dport=5001),
+        flush("no ceiling", max_kills=None, everything=True),
         flush("value", saddr="10.0.0.300", dport="nonesuch", block_for="soon", max_kills=0),
         flush("other", saddr="10.0.0.1", family="ip6"),
         flush("both", dport=5001, everything=True),
@@ -118,12 +123,26 @@ def test_mistakes_kill_nothing(tmp_path: Path, hosts: Routed) -> None:
         flush("shape", connections=[{"saddr": "10.0.0.1"}]),
     ]
     tasks = [{**one, "ignore_errors": True} for one in wrong]
+    tasks.append(flush("left out", saddr="{{ nothing | default(omit) }}", dport=1))
     tasks.append(flush("everything", everything=True, how="forget"))
     done = play(tmp_path, {hosts.router.name: {}}, tasks)
-    assert done.statuses()[hosts.router.name] == ["failed"] * 8 + ["changed"]
+    assert done.statuses()[hosts.router.name] == ["failed"] * 13 + ["ok", "changed"]
     assert "to kill every connection say so: everything" in done.of("nothing")["msg"]
     assert "an empty list" in done.of("empty")["msg"]
-    assert "sadr" in done.of("unknown")["msg"]
+    assert {one["place"]: one["cure"] for one in done.of("unknown")["errors"]} == {
+        "sadr": "did you mean 'saddr'?",
+        "blockfor": "did you mean 'block_for'?",
+    }
+    for name, place in {
+        "null": "saddr",
+        "a fact": "saddr",
+        "text": "saddr",
+        "none given": "connections",
+        "no ceiling": "max_kills",
+    }.items():
+        (error,) = done.of(name)["errors"]
+        assert error["place"] == place, error
+        assert name == "text" or "null" in error["message"]
     assert [one["place"] for one in done.of("value")["errors"]] == [
         *("saddr", "dport"),
         *("block_for", "max_kills"),

@@ -9,6 +9,7 @@ import socket
 from typing import Any
 
 import pytest
+from rempart.conntrack import fields
 from rempart.conntrack.conditions import ANY, Item
 from rempart.conntrack.filters import KEYS, Filter
 from rempart.errors import DocumentError
@@ -107,6 +108,26 @@ def test_what_is_wrong_is_told(asked: dict[str, Any], place: str, words: str) ->
     found = problems(asked)
     assert list(found) == [place]
     assert words in found[place]
+
+
+_NUMBERS = [
+    *("protocol", "sport", "dport", "reply_sport", "reply_dport", "port"),
+    *("icmp_type", "icmp_code", "icmp_id", "mark", "zone", "orig_zone", "reply_zone", "labels"),
+    *("timeout", "age", "packets", "bytes", "ids"),
+    *("packets_original", "packets_reply", "bytes_original", "bytes_reply"),
+]
+
+
+@pytest.mark.parametrize("key", _NUMBERS)
+def test_no_number_is_negative_and_no_range_without_a_beginning(key: str) -> None:
+    """A text that says -1 means no range from 0 to 1: a kill by it would hit what nobody named."""
+    texts = ["-1", "-5", "--1", "-", "- 1", "1--2", "0x-1", "-0x1", "-1-5", "1-2-3", "!-1", "22,-1", ""]
+    if key not in fields.PORTS:
+        texts += ["5-", "1024 -"]
+    for value in [*texts, -1, ["-1"], [22, "-5"]]:
+        assert all(place.split("[")[0] == key for place in problems({key: value})), value
+    (choice,) = Filter({"dport": "1024-"}).choices["dport"].wanted
+    assert (choice.low, choice.high) == (1024, 65535)
 
 
 def test_all_problems_come_at_once_and_at_their_places() -> None:

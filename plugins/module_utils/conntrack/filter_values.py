@@ -124,7 +124,10 @@ def _not_below(first: int, last: int, found: Any) -> int:
 
 
 def port(value: Any) -> list[Item]:
-    """A port, a service, or a range of ports of which one end may be left out."""
+    """A port, a service, or a range of ports, whose upper end may be left out.
+
+    The lower one may not: ``-1`` is no range from 0, but a number that somebody has got wrong.
+    """
     service = TYPES["inet_service"]
     if not isinstance(value, str):
         return [Item(service.number_of(value))]
@@ -132,12 +135,18 @@ def port(value: Any) -> list[Item]:
     if number is not None:
         return [Item(number)]
     for at in [index for index, letter in enumerate(value) if letter == "-"]:
-        ends = []
-        for text, default in ((value[:at], 0), (value[at + 1 :], _U16)):
-            ends.append(_tried(service.number_of, text.strip()) if text.strip() else default)
-        if None not in ends and len(value) > 1:
-            first, last = ends
-            return [Item(first or 0, _not_below(first or 0, last or 0, value))]
+        low, high = value[:at].strip(), value[at + 1 :].strip()
+        first = _tried(service.number_of, low) if low else None
+        last = _tried(service.number_of, high) if high else _U16
+        if first is not None and last is not None:
+            return [Item(first, _not_below(first, last, value))]
+    if value.startswith("-") and value[1:].strip():
+        raise DatatypeError(
+            "no port",
+            value,
+            "a number, a service, or a range such as 1-1023 or 1024-",
+            "for a range from 0 on: 0%s" % value,
+        )
     return [Item(service.number_of(value))]
 
 
