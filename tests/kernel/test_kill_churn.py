@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The rempart authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Killing by a filter while connections come: what it means goes, nothing else does, and the count is exact."""
+"""Killing by a filter while connections come: what it means goes, nothing else, and the count is exact."""
 
 from __future__ import annotations
 

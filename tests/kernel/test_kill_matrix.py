@@ -8,7 +8,9 @@ The measured table stands in ``docs/killing.md``: ``python -m tests.kernel.test_
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from rempart.killing.kill import Killed, find, kill
 from rempart.killing.wanted import Wanted
 from rempart.netlink.socket import NetlinkSocket
 
-from tests.support.flows import PATIENCE, Echo, Pump, Tcp, Udp
+from tests.support.flows import PATIENCE, Beats, Echo, Pump, Tcp, Udp
 from tests.support.namespaces import Namespace
 from tests.support.routed import LAN, SERVER, Routed, routed
 
@@ -133,7 +135,7 @@ def killed(hosts: Routed, how: str, **arguments: Any) -> Killed:
 
 
 def tidy(hosts: Routed) -> None:
-    """No ruleset and no connection."""
+    """No ruleset, no connection, and none that is blocked."""
     hosts.router.nft("flush ruleset")
     with NetlinkSocket(hosts.router.name) as kernel:
         wanted = Wanted({}, everything=True, how="forget")
@@ -156,7 +158,7 @@ def forget_tcp(hosts: Routed, kind: str, firewall: str, version: int) -> tuple[s
 
 
 def cut_tcp(hosts: Routed, kind: str, firewall: str, version: int, busy: bool) -> str:
-    """What they see of being cut; another connection of theirs, and one of another host, go on."""
+    """What they see of being cut; another connection between the same hosts goes on."""
     client, server, address = ends_of(kind, hosts, version)
     with Tcp(client, server, address, PORT) as flow, Tcp(client, server, address, PORT) as bystander:
         bare(hosts, firewall)
@@ -178,35 +180,58 @@ def cut_tcp(hosts: Routed, kind: str, firewall: str, version: int, busy: bool) -
     return "both ends end" if all(errors) else "lives at %s" % errors
 
 
-def other(hosts: Routed, kind: str, firewall: str, version: int, how: str) -> str:
-    """What becomes of a flow that is not TCP; another one of the same hosts goes on."""
+def flow_of(hosts: Routed, kind: str, version: int) -> Udp | Echo:
+    """A flow that is not TCP."""
     client, server, address = ends_of(kind, hosts, version)
-    block = "blocked"
-    if "ICMP" in kind:
-        with Echo(client, address, ECHO_ID) as flow, Echo(client, address, ECHO_ID + 1) as beside:
-            bare(hosts, firewall)
-            done = killed(hosts, how, icmp_id=ECHO_ID)
-            lives = flow.answered(0.1)
-            assert beside.answered()
-    else:
-        with (
-            Udp(client, server, address, PORT, PORT) as udp,
-            Tcp(client, server, address, PORT) as beside_tcp,
-        ):
-            bare(hosts, firewall)
-            done = killed(hosts, how, protocol="udp", sport=udp.sport)
-            closed = done.sockets_closed
-            there = udp.there(0.1)
-            back = udp.back(0.1)
-            lives = there or back
-            if closed:
-                block = "socket closed, blocked"
-            assert beside_tcp.exchange()
-    if how == "forget":
-        assert done.outcomes == ["deleted"]
-        return "flows on" if lives else "stops"
+    return Echo(client, address, ECHO_ID) if "ICMP" in kind else Udp(client, server, address, PORT, PORT)
+
+
+def which(kind: str, flow: Udp | Echo) -> dict[str, Any]:
+    """The filter that means a flow alone."""
+    return {"icmp_id": flow.id} if isinstance(flow, Echo) else {"protocol": "udp", "sport": flow.sport}
+
+
+def lives(flow: Udp | Echo) -> bool:
+    """Whether a packet comes through, of UDP either way."""
+    if isinstance(flow, Echo):
+        return flow.answered(0.1)
+    there, back = flow.there(0.1), flow.back(0.1)
+    return there or back
+
+
+def forget_other(hosts: Routed, kind: str, firewall: str, version: int) -> tuple[str, str]:
+    """What the ends of a flow without connections see of being forgotten, idle, and when they go on."""
+    with flow_of(hosts, kind, version) as flow:
+        bare(hosts, firewall)
+        done = killed(hosts, "forget", **which(kind, flow))
+        assert (done.deleted, done.outcomes) == (1, ["deleted"])
+        idle = "noticed" if flow.disturbed(0.05) else "nobody notices"
+        return idle, "flows on" if lives(flow) else "stops"
+
+
+def cut_other(hosts: Routed, kind: str, firewall: str, version: int, busy: bool) -> str:
+    """What becomes of it when it is cut; a TCP connection, and other echoes, of the same hosts go on."""
+    client, server, address = ends_of(kind, hosts, version)
+    with contextlib.ExitStack() as stack:
+        flow = stack.enter_context(flow_of(hosts, kind, version))
+        beside = stack.enter_context(
+            Echo(client, address, ECHO_ID + 1) if "ICMP" in kind else Tcp(client, server, address, PORT)
+        )
+        bare(hosts, firewall)
+        if busy:
+            with Beats(flow) as beats:
+                done = killed(hosts, "cut", **which(kind, flow))
+                over = time.monotonic()
+                assert not beats.flowing() and beats.last < over, "a packet came through after the cut"
+            alive = False
+        else:
+            done = killed(hosts, "cut", **which(kind, flow))
+            alive = lives(flow)
+        assert beside.exchange() if isinstance(beside, Tcp) else beside.answered()
     assert done.outcomes == ["blocked"]
-    return "lives" if lives else block
+    if alive:
+        return "lives"
+    return "socket closed, blocked" if done.sockets_closed else "blocked"
 
 
 def measure(hosts: Routed, kind: str, firewall: str, loose: bool | None) -> dict[str, str]:
@@ -226,11 +251,12 @@ def measure(hosts: Routed, kind: str, firewall: str, loose: bool | None) -> dict
             prepare(hosts, kind, firewall, loose)
             row["cut, busy"] = cut_tcp(hosts, kind, firewall, 4, True)
         else:
-            row["forget, idle"] = "nobody notices"
-            row["forget, next data"] = other(hosts, kind, firewall, 4, "forget")
-            tidy(hosts)
-            prepare(hosts, kind, firewall, loose)
-            row["cut, idle"] = row["cut, busy"] = other(hosts, kind, firewall, 4, "cut")
+            idle, busy = forget_other(hosts, kind, firewall, 4)
+            row["forget, idle"], row["forget, next data"] = idle, busy
+            for column in ("cut, idle", "cut, busy"):
+                tidy(hosts)
+                prepare(hosts, kind, firewall, loose)
+                row[column] = cut_other(hosts, kind, firewall, 4, column == "cut, busy")
     finally:
         tidy(hosts)
     return row
@@ -257,7 +283,7 @@ def test_the_page_says_what_happens(hosts: Routed, kind: str, firewall: str, loo
     if kind in TCP_KINDS:
         assert row["cut, idle"] == row["cut, busy"] == "both ends end"
     else:
-        assert "blocked" in row["cut, idle"]
+        assert "blocked" in row["cut, idle"] and "blocked" in row["cut, busy"]
     assert text_of(row) in PAGE.read_text()
 
 
@@ -272,9 +298,10 @@ def test_ipv6_connections_end_as_well(hosts: Routed, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", OTHER_KINDS)
 def test_ipv6_flows_are_blocked_as_well(hosts: Routed, kind: str) -> None:
-    prepare(hosts, kind, "drops all but", None)
-    assert "blocked" in other(hosts, kind, "drops all but", 6, "cut")
-    tidy(hosts)
+    for busy in (False, True):
+        prepare(hosts, kind, "drops all but", None)
+        assert "blocked" in cut_other(hosts, kind, "drops all but", 6, busy)
+        tidy(hosts)
 
 
 def main() -> None:

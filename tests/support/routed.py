@@ -68,11 +68,11 @@ class Routed:
         ):
             # So that no packet waits for the answer of a neighbour, and no probe is taken for a packet.
             for version in (4, 6):
-                where = (addresses[version], "lladdr", _ether(other, far), "dev", device, "nud", "permanent")
+                where = (addresses[version], "lladdr", ether(other, far), "dev", device, "nud", "permanent")
                 one.run("ip", "-%d" % version, "neighbour", "add", *where)
         self._socket = client.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         self._socket.bind(("veth0", 0))
-        self._ends = bytes.fromhex((_ether(router, "lan0") + FORGED).replace(":", ""))
+        self._ends = bytes.fromhex((ether(router, "lan0") + FORGED).replace(":", ""))
 
     def send(self, packets: Sequence[bytes]) -> None:
         """Put the packets on the client's wire to the router, past all of the client's own rules."""
@@ -102,7 +102,8 @@ def _is_ip(packet: bytes) -> bool:
     return packet[0] >> 4 == 4 or (packet[0] >> 4 == 6 and packet[6] != socket.IPPROTO_HOPOPTS)
 
 
-def _ether(where: Namespace, device: str) -> str:
+def ether(where: Namespace, device: str) -> str:
+    """The Ethernet address of a device."""
     (found,) = json.loads(where.run("ip", "-json", "link", "show", device).stdout)
     return str(found["address"])
 
