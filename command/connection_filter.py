@@ -34,6 +34,17 @@ def arguments_of(words: tuple[str, ...]) -> dict[str, Any]:
     Raises DocumentError where a word is no key and value, with whatever else is wrong.
     """
     from rempart.conntrack.filters import KEYS, Filter
+
+    return pairs_of(words, KEYS, Filter)
+
+
+def pairs_of(
+    words: tuple[str, ...], keys: tuple[str, ...], check: Callable[[dict[str, Any]], object]
+) -> dict[str, Any]:
+    """Words KEY=VALUE as a mapping; a key that stands twice has a list.
+
+    Where a word is none, raises DocumentError with that and with all that ``check`` has against the others.
+    """
     from rempart.errors import DocumentError, Problem, nearest
 
     problems: list[Problem] = []
@@ -41,9 +52,9 @@ def arguments_of(words: tuple[str, ...]) -> dict[str, Any]:
     for word in words:
         key, equals, value = word.partition("=")
         if not equals:
-            cure = nearest(key, KEYS) if key not in KEYS else "say what it shall be: %s=..." % key
+            cure = nearest(key, keys) if key not in keys else "say what it shall be: %s=..." % key
             message = "no key and value"
-            problems.append(Problem(message, "", word, "KEY=VALUE with one of " + ", ".join(KEYS), cure))
+            problems.append(Problem(message, "", word, "KEY=VALUE with one of " + ", ".join(keys), cure))
             continue
         if key.endswith("!"):
             key, value = key[:-1], "!" + value
@@ -54,7 +65,7 @@ def arguments_of(words: tuple[str, ...]) -> dict[str, Any]:
             found[key] = value
     if problems:
         try:
-            Filter(found)
+            check(found)
         except DocumentError as error:
             problems += error.problems
         raise DocumentError.of(problems)

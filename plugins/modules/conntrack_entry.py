@@ -106,7 +106,9 @@ options:
   state:
     description:
       - With V(present) the connection is there, as described. One that is made is not translated.
-      - With V(absent) it is deleted. Its next packet may make it anew.
+      - With V(absent) it is deleted. Its next packet may make it anew. It is an error where
+        M(rempart.netfilter.conntrack_flush) has cut the connection and still blocks it, as that would end
+        the block.
     type: str
     default: present
     choices: [present, absent]
@@ -118,6 +120,8 @@ options:
 requirements:
   - Linux with nf_conntrack and ctnetlink
 seealso:
+  - module: rempart.netfilter.conntrack_flush
+    description: Ends connections, so that they stay dead.
   - module: rempart.netfilter.conntrack_info
     description: Finds connections. What it returns of each as C(original) names it here.
   - module: rempart.netfilter.conntrack
@@ -290,6 +294,7 @@ def main() -> None:
     params = module.params
     with failing(module):
         from ..module_utils.conntrack import declared, one
+        from ..module_utils.killing.cut_table import refuse_deletion
         from ..module_utils.netlink.socket import NetlinkSocket
 
         options = {key: params[key] for key in (*declared.NAMING, *declared.SETTINGS)}
@@ -297,6 +302,8 @@ def main() -> None:
         with NetlinkSocket(params["netns"]) as kernel:
             planned = one.plan(kernel, wanted, params["state"], params["create"])
             found = planned.after
+            if planned.action == "remove" and planned.before is not None:
+                refuse_deletion(kernel, planned.before["id"])
             if planned.action and not module.check_mode:
                 one.carry_out(kernel, planned)
                 found = one.find(kernel, wanted)

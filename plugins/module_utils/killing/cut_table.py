@@ -300,6 +300,16 @@ class CutTable:
         return found
 
 
+def refuse_deletion(kernel: NetlinkSocket, id: int) -> None:
+    """Raise HostError if a cut blocks the connection of this id: its entry is what keeps it dead."""
+    left = CutTable(kernel).held().get(id.to_bytes(4, "big"))
+    if left is not None:
+        raise HostError(
+            "a cut blocks this connection for %d seconds more, and deleting its entry would end that" % left,
+            cure="wait, or end all blocks with: nft delete table %s %s" % (FAMILY, NAME),
+        )
+
+
 def _element(payload: bytes) -> tuple[bytes, float]:
     parts = table(payload)
     key = table(parts[uapi.NFTA_SET_ELEM_KEY])[uapi.NFTA_DATA_VALUE]
