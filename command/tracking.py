@@ -1,46 +1,57 @@
 # SPDX-FileCopyrightText: The rempart authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The document's ``conntrack`` brought before the kernel: its settings, and its helpers."""
+"""The document's ``conntrack`` brought before the kernel: its settings, helpers and timeout policies."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rempart.errors import Problem, RempartError, moved_problems
+from rempart.errors import DocumentError, Problem, RempartError, moved_problems
 
 if TYPE_CHECKING:
     from rempart.assignments.assign import Assigned
+    from rempart.assignments.request import Request
+    from rempart.ruleset.reconcile import Outcome
     from rempart.tunables.plan import Plan
 
     from .summary import Row
 
 
 class Tracking:
-    """What is to be done, known before any of it is: ``plan`` has the settings, ``helpers`` the helpers."""
+    """What is to be done, known before any of it is.
 
-    __slots__ = ("_netns", "_persistent", "_section", "helpers", "plan")
+    ``plan`` has the settings, ``helpers`` and ``policies`` what they say; None where the section does not.
+    """
+
+    __slots__ = ("_netns", "_persistent", "_section", "helpers", "plan", "policies")
 
     def __init__(self, section: dict[str, Any], netns: str | None) -> None:
         """Compare with the kernel. Raises RempartError with places relative to the section."""
-        from rempart.tunables.plan import plan
-        from rempart.tunables.settings import load
+        from rempart.tunables.plan import missing, plan
+        from rempart.tunables.settings import read
 
         self._section = section
         self._netns = netns
-        self.plan: Plan = plan(load(section), netns)
+        declared, problems = read(section)
+        if problems:
+            raise DocumentError.of(problems + missing(declared, netns))
+        self.plan: Plan = plan(declared, netns)
         self.helpers: Assigned | None = None
-        self._persistent = False
+        self.policies: Outcome | None = None
+        self._persistent: bool | None = None  # the host's files are left alone
         if "helpers" in section:
             from rempart.tunables.plan import persists
 
-            self._persistent = persists(section.get("persist"), netns)
+            self._persistent = True if persists(section.get("persist"), netns) else None
             self.helpers = self._assign(check=True)
+        if "policies" in section:
+            self.policies = self._attach(check=True)
 
     @property
     def changed(self) -> bool:
         """Whether there is, or was, anything to do."""
-        if self.plan.changed:
+        if self.plan.changed or (self.policies is not None and self.policies.changed):
             return True
         return self.helpers is not None and (
             self.helpers.outcome.changed or bool(self.helpers.modules.changes())
@@ -56,6 +67,8 @@ class Tracking:
         self.plan.apply()
         if self.helpers is not None:
             self.helpers = self._assign(check=False)
+        if self.policies is not None:
+            self.policies = self._attach(check=False)
 
     def changes(self) -> list[dict[str, Any]]:
         """The changes for programs."""
@@ -64,6 +77,8 @@ class Tracking:
         found = describe.changes(self.plan)
         if self.helpers is not None:
             found += self.helpers.outcome.changes() + self.helpers.modules.changes()
+        if self.policies is not None:
+            found += self.policies.changes()
         return found
 
     def diff(self) -> list[dict[str, str]]:
@@ -73,6 +88,8 @@ class Tracking:
         found = describe.differences(self.plan)
         if self.helpers is not None:
             found += self.helpers.outcome.diff() + self.helpers.modules.diff()
+        if self.policies is not None:
+            found += self.policies.diff()
         return found
 
     def rows(self) -> list[Row]:
@@ -84,17 +101,29 @@ class Tracking:
             if self.helpers.outcome.plan is not None:
                 found += summary.rows(self.helpers.outcome.plan)
             found += summary.module_rows(self.helpers.modules.changes())
+        if self.policies is not None and self.policies.plan is not None:
+            found += summary.rows(self.policies.plan)
         return found
 
     def _assign(self, check: bool) -> Assigned:
         from rempart.assignments.assign import assign
-        from rempart.assignments.helpers import wanted
+        from rempart.assignments.helpers import declared
 
-        asked = wanted({"helpers": self._section["helpers"]})
+        asked = declared(self._section["helpers"])
         try:
             return assign(asked, self._netns, check, persistent=self._persistent)
         except RempartError as error:
             error.problems = moved_problems(error.problems, asked.request.places)
+            raise
+
+    def _attach(self, check: bool) -> Outcome:
+        from rempart.assignments.timeouts import declared
+
+        asked = declared(self._section["policies"])
+        try:
+            return asked.apply(self._netns, check)
+        except RempartError as error:
+            error.problems = moved_problems(error.problems, asked.places)
             raise
 
 
@@ -104,13 +133,22 @@ def check(section: Any) -> list[Problem]:
 
     problems = settings.check(section)
     if isinstance(section, dict) and "helpers" in section:
-        from rempart.assignments.helpers import wanted
-        from rempart.ruleset.reconcile import check_only
+        from rempart.assignments import helpers
 
-        asked = wanted({"helpers": section["helpers"]})
-        problems += asked.request.problems
-        try:
-            check_only(asked.request.document(), partial=True)
-        except RempartError as error:
-            problems += moved_problems(error.problems, asked.request.places)
+        problems += _of_request(helpers.declared(section["helpers"]).request)
+    if isinstance(section, dict) and "policies" in section:
+        from rempart.assignments import timeouts
+
+        problems += _of_request(timeouts.declared(section["policies"]))
+    return problems
+
+
+def _of_request(asked: Request) -> list[Problem]:
+    from rempart.ruleset.reconcile import check_only
+
+    problems = list(asked.problems)
+    try:
+        check_only(asked.document(), partial=True)
+    except RempartError as error:
+        problems += moved_problems(error.problems, asked.places)
     return problems

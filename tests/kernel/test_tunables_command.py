@@ -11,6 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from rempart.assignments.assign import assign
+from rempart.assignments.helpers import wanted
+from rempart.assignments.timeouts import timeout_request
 
 from tests.support.command import environment, rempart, rempart_json
 from tests.support.namespaces import Namespace
@@ -164,13 +167,26 @@ conntrack:
 """
 
 
+NAMES = "    - {name: names, protocol: udp, policy: {replied: 10s}, traffic: [{dport: domain}]}\n"
+POLICIES = (
+    """\
+  policies:
+    - name: patient
+      protocol: tcp
+      policy: {established: 7d}
+      traffic: [{daddr: 192.0.2.0/24, dport: ssh}]
+"""
+    + NAMES
+)
+
+
 def test_helpers_of_the_document_are_assigned(netns: Namespace) -> None:
     where = ("-", "--netns", netns.name)
     code, told = rempart_json("plan", *where, input=HELPERS)
     assert code == 2 and netns.nft_text() == "" and value(netns, "acct") == "0"
     kinds = {one["kind"] for one in told["changes"]}
     assert {"setting", "table", "chain", "rule", "ct helper"} <= kinds
-    assert "rempart_helpers" in rempart("apply", *where, input=HELPERS).stdout
+    assert "rempart_document_helpers" in rempart("apply", *where, input=HELPERS).stdout
     text = netns.nft_text()
     assert "tcp dport 21 ct helper set" in text and "udp dport { 5060, 5062 } ct helper set" in text
     assert value(netns, "acct") == "1"
@@ -181,6 +197,73 @@ def test_helpers_of_the_document_are_assigned(netns: Namespace) -> None:
     rempart("apply", *where, input=more)
     assert "tcp dport { 21, 2121 } ct helper set" in netns.nft_text()
     assert "5062" in netns.nft_text()
+
+
+def test_what_the_document_names_no_longer_goes(netns: Namespace) -> None:
+    """And what modules have made, in tables of theirs, stays."""
+    where = ("-", "--netns", netns.name)
+    assign(wanted({"helpers": ["tftp"]}), netns.name, persistent=None)
+    timeout_request({"name": "theirs", "protocol": "udp", "policy": {"replied": 9}, "traffic": [{}]}).apply(
+        netns.name
+    )
+    theirs = netns.nft_text()
+    rempart("apply", *where, input=HELPERS + POLICIES)
+    text = netns.nft_text()
+    assert text.startswith(theirs) and "udp dport { 5060, 5062 } ct helper set" in text
+    assert "ct timeout patient {" in text and "established : " in text.partition("ct timeout patient {")[2]
+    assert rempart("apply", *where, input=HELPERS + POLICIES).stdout == "nothing to do\n"
+
+    # a document that does not speak of them leaves them alone
+    assert rempart("apply", *where, input="conntrack: {acct: true}\n").stdout == "nothing to do\n"
+    less = "conntrack:\n  helpers: [ftp]\n  policies:\n" + NAMES
+    assert rempart("check", *where, input=less).returncode == 2
+    assert "sip" in rempart("plan", *where, input=less).stdout
+    rempart("apply", *where, input=less)
+    text = netns.nft_text()
+    assert text.startswith(theirs) and "sip" not in text and "patient" not in text
+    assert "tcp dport 21 ct helper set" in text and "ct timeout names" in text
+    assert rempart("apply", *where, input=less).stdout == "nothing to do\n"
+
+    none = "conntrack: {helpers: [], policies: []}\n"
+    assert rempart("apply", *where, input=none).returncode == 0
+    assert netns.nft_text() == theirs
+    assert rempart("apply", *where, input=none).stdout == "nothing to do\n"
+
+
+def test_mistakes_in_policies_are_told_with_their_place(netns: Namespace) -> None:
+    wrong = """\
+conntrack:
+  policies:
+    - {name: a, protocol: tcp, policy: {establishd: 5}, traffic: [{dprt: 22}]}
+    - {name: a, protocol: tcp, policy: {established: 5}, traffic: [{}]}
+    - {name: b, protocl: tcp, policy: {established: 5}, traffic: []}
+    - nonsense
+"""
+    for command in (["validate", "-"], ["apply", "-", "--netns", netns.name]):
+        code, told = rempart_json(*command, input=wrong)
+        assert code == 1
+        places = {one["place"]: one for one in told["errors"]}
+        for place in (
+            *("[0].policy.establishd", "[0].traffic[0].dprt", "[1].name"),
+            *("[2].protocl", "[2].traffic", "[3]"),
+        ):
+            assert "conntrack.policies" + place in places, (place, list(places))
+        assert "established" in places["conntrack.policies[0].policy.establishd"]["cure"]
+        port = (
+            "conntrack: {policies: [{name: a, protocol: tcp, policy: {close: 5}, traffic: [{dport: 99999}]}]}"
+        )
+        code, told = rempart_json(*command, input=port)
+        assert [one["place"] for one in told["errors"]] == ["conntrack.policies[0].traffic[0].dport"]
+    assert netns.nft_text() == ""
+
+
+def test_what_the_kernel_has_no_more_is_told_with_the_rest(netns: Namespace) -> None:
+    wrong = "conntrack: {helper: true, dccp_loose: true, log_invalid: nonsense, acct: 7}\n"
+    code, told = rempart_json("apply", "-", "--netns", netns.name, input=wrong)
+    assert code == 1
+    assert sorted(one["place"] for one in told["errors"]) == [
+        "conntrack." + one for one in ("acct", "dccp_loose", "helper", "log_invalid")
+    ]
 
 
 def test_mistakes_in_helpers_are_told_with_their_place(netns: Namespace) -> None:

@@ -80,13 +80,13 @@ class ModularHost:
         """Whether the module is loaded now."""
         return (self.root / "sys/module" / name).exists()
 
-    def boot(self) -> str:
+    def boot(self, subject: str = "helpers") -> str:
         """What is in the file of modules that are loaded at boot; empty without one."""
-        return self._text("etc/modules-load.d/rempart-helpers.conf")
+        return self._text("etc/modules-load.d/rempart-%s.conf" % subject)
 
-    def options(self) -> str:
+    def options(self, subject: str = "helpers") -> str:
         """What is in the file of parameters; empty without one."""
-        return self._text("etc/modprobe.d/rempart-helpers.conf")
+        return self._text("etc/modprobe.d/rempart-%s.conf" % subject)
 
     def _text(self, name: str) -> str:
         path = self.root / name

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rempart.assignments.helpers import wanted
+from rempart.assignments.helpers import declared, wanted
 from rempart.assignments.modules import ModulePlan, plan_absent, plan_present
 from rempart.errors import HostError
 from rempart.host.kernel_modules import AVAILABLE, BUILTIN, LOADED, MISSING, KernelModules
@@ -177,3 +177,23 @@ def test_a_file_that_cannot_be_read_stops_before_anything_is_done(host: ModularH
     with pytest.raises(HostError, match="cannot read the file"):
         present(host, "ftp")
     assert host.calls() == []
+
+
+def test_of_a_document_what_it_names_no_longer_is_not_loaded_at_boot(host: ModularHost) -> None:
+    present(host, "ftp")
+    theirs = host.boot()
+    parameters = {"sip_direct_media": False}
+    for helpers, lines in (
+        (["ftp", {"name": "sip", "parameters": parameters}], sorted([*FTP, *SIP])),
+        (["ftp"], [*FTP]),
+        ([], []),
+    ):
+        plan = plan_present(declared(helpers), str(host.root))
+        plan.prepare()
+        # where nothing is to be kept, such as for a network namespace, files stay as they are
+        assert plan_present(declared([]), str(host.root), None).changes() == []
+        plan.finish()
+        kept = host.boot("document-helpers")
+        assert [one for one in kept.splitlines() if not one.startswith("#")] == lines
+        assert ("sip_direct_media=0" in host.options("document-helpers")) == (len(lines) == 4)
+    assert host.boot() == theirs and host.is_loaded("nf_conntrack_sip")

@@ -19,7 +19,7 @@ from ..tunables.kinds import Events, Number, Protocol, Switch
 from ..tunables.settings import KEYS
 from ..tunables.table import TUNABLES
 
-OPTIONS = tuple(key for key in KEYS if key not in ("helpers", "persist"))
+OPTIONS = tuple(key for key in KEYS if key not in ("helpers", "policies", "persist"))
 """The module's options that are the document's: all but how they are kept, and what is another module's."""
 
 

@@ -37,12 +37,13 @@ def assign(
     netns: str | None = None,
     check: bool = False,
     root: str = "/",
-    persistent: bool = True,
+    persistent: bool | None = True,
     unload: bool = False,
 ) -> Assigned:
     """Have the helpers there and assigned to their traffic, or where they are not to be present neither.
 
-    ``check`` changes nothing. ``persistent``: their modules are loaded at boot too. ``unload``: absent
+    ``check`` changes nothing. ``persistent``: their modules are loaded at boot too; None leaves it as it
+    is. ``unload``: absent
     ones leave the kernel. ``root`` as of ``plan_present``. What would be refused for the modules'
     sake is refused before anything is changed. Raises DocumentError, HostError, KernelError.
     """

@@ -16,6 +16,8 @@ from .catalogue import HELPERS, MOST_PORTS, PARTS, SPELLINGS, Helper, Parameter
 from .request import Request, traffic_of
 
 TABLE = "rempart_helpers"
+DOCUMENT_TABLE = "rempart_document_helpers"
+"""That of the helpers that the document declares."""
 
 OWN = ("name", "ports", "protocol", "parameters")
 """The keys of a helper beside those of its traffic. As options they stand for a list of one helper."""
@@ -25,16 +27,18 @@ class Wanted:
     """The helpers that a task names, in its order.
 
     ``parameters`` has those of modules, by helper, as texts that the kernel takes; a helper whose
-    parameters the task leaves alone is not in it. ``request`` is for the kernel's table.
+    parameters the task leaves alone is not in it. ``request`` is for the kernel's table. ``exact``:
+    they are all that a document declares.
     """
 
-    __slots__ = ("helpers", "parameters", "present", "request")
+    __slots__ = ("exact", "helpers", "parameters", "present", "request")
 
-    def __init__(self, present: bool) -> None:
+    def __init__(self, present: bool, exact: bool = False) -> None:
         self.present = present
+        self.exact = exact
         self.helpers: list[Helper] = []
         self.parameters: dict[str, dict[str, str]] = {}
-        self.request = Request(TABLE)
+        self.request = Request(DOCUMENT_TABLE if exact else TABLE, exact)
 
 
 def wanted(options: Mapping[str, Any]) -> Wanted:
@@ -44,9 +48,19 @@ def wanted(options: Mapping[str, Any]) -> Wanted:
     check of the document.
     """
     made = Wanted(options.get("state", "present") != "absent")
+    return _filled(made, _items(options, made.request.problems))
+
+
+def declared(helpers: Any) -> Wanted:
+    """What ``helpers`` of a document asks for: these, and no others that a document had declared."""
+    made = Wanted(True, exact=True)
+    return _filled(made, [] if helpers == [] else _items({"helpers": helpers}, made.request.problems))
+
+
+def _filled(made: Wanted, items: list[tuple[str, dict[str, Any]]]) -> Wanted:
     problems = made.request.problems
     rules: dict[str, list[tuple[str, str, dict[str, Any]]]] = {}
-    for place, item in _items(options, problems):
+    for place, item in items:
         helper = _helper(item.get("name"), "name" in item, _inside(place, "name"), problems)
         if helper is None:
             continue

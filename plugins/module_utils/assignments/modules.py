@@ -15,6 +15,7 @@ from .helpers import TABLE, Wanted
 from .request import FAMILY
 
 SUBJECT = "helpers"
+DOCUMENT_SUBJECT = "document-helpers"
 UNKNOWN = "unknown"
 """Of a module that only a run, not a check, can tell of: the kernel may load it by itself."""
 
@@ -34,7 +35,8 @@ class ModulePlan:
         self.kernel = KernelModules(root)
         self.states: dict[str, str] = {}
         self.warnings: list[str] = []
-        self._files = [boot_modules.load_file(SUBJECT, root), boot_modules.options_file(SUBJECT, root)]
+        subject = DOCUMENT_SUBJECT if wanted.exact else SUBJECT
+        self._files = [boot_modules.load_file(subject, root), boot_modules.options_file(subject, root)]
         self._loads: list[tuple[str, dict[str, str]]] = []
         self._unloads: list[str] = []
         self._sets: list[tuple[str, str, str | None, str]] = []
@@ -93,8 +95,12 @@ def _difference(header: str, before: str, after: str) -> dict[str, str]:
     return {"before_header": header, "after_header": header, **texts}
 
 
-def plan_present(wanted: Wanted, root: str = "/", persistent: bool = True, check: bool = False) -> ModulePlan:
+def plan_present(
+    wanted: Wanted, root: str = "/", persistent: bool | None = True, check: bool = False
+) -> ModulePlan:
     """Have the helpers' modules in the kernel, now and with ``persistent`` after every boot.
+
+    With None what is loaded at boot stays as it is.
 
     ``root`` is where the host's /etc, /lib, /proc and /sys are. Where files do not tell whether the
     kernel has a helper, it is asked, but with ``check`` only one that cannot load modules for it.
@@ -114,7 +120,7 @@ def plan_present(wanted: Wanted, root: str = "/", persistent: bool = True, check
                 plan._loads.append((name, (parameters or {}) if name == helper.module else {}))
                 state = LOADED
             elif name == helper.module and parameters:
-                _compare(helper, parameters, state, persistent, plan)
+                _compare(helper, parameters, state, bool(persistent), plan)
             plan.states[name] = state
             loads[name] = name if persistent and state == LOADED else None
         if parameters is not None:
@@ -122,8 +128,9 @@ def plan_present(wanted: Wanted, root: str = "/", persistent: bool = True, check
             options[helper.module] = boot_modules.options_line(helper.module, parameters) if kept else None
     if problems:
         raise HostError.of(problems)
-    plan._files[0].keep(loads)
-    plan._files[1].keep(options)
+    if persistent is not None:
+        plan._files[0].keep(loads, wanted.exact)
+        plan._files[1].keep(options, wanted.exact)
     return plan
 
 

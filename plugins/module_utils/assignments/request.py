@@ -5,6 +5,9 @@
 
 A table has many owners' chains: each name owns the chain of that name, where its rules
 stand, and the two base chains that lead there. What belongs to other names stays.
+
+A document declares all of its helpers and policies at once, so that what it no longer names goes. It has
+tables of its own for that: what modules have made by other tasks stays.
 """
 
 from __future__ import annotations
@@ -45,12 +48,23 @@ class Request:
 
     ``places`` are those of the document with what stands for them in the options, as of
     ``places.moved``; ``problems`` are those of the options, found on the way to the document.
+    ``exact``: the table is its alone, and what it does not ask for goes.
     """
 
-    __slots__ = ("chains", "leaving_chains", "leaving_objects", "objects", "places", "problems", "table")
+    __slots__ = (
+        "chains",
+        "exact",
+        "leaving_chains",
+        "leaving_objects",
+        "objects",
+        "places",
+        "problems",
+        "table",
+    )
 
-    def __init__(self, table: str) -> None:
+    def __init__(self, table: str, exact: bool = False) -> None:
         self.table = table
+        self.exact = exact
         self.chains: list[dict[str, Any]] = []
         self.objects: dict[str, list[dict[str, Any]]] = {}
         self.leaving_chains: list[str] = []
@@ -117,6 +131,7 @@ class Request:
             remove_chains=self.leaving_chains,
             remove_objects=self.leaving_objects,
             remove_empty=True,
+            remove_others=self.exact,
         )
 
 

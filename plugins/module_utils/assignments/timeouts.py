@@ -10,11 +10,16 @@ from typing import Any
 
 from ..document.fields import NAME_LENGTH, read_name
 from ..document.objects import TIMEOUT_STATES
-from ..errors import Problem
+from ..errors import Problem, join_place, nearest
 from ..nftables.datatypes import TYPES, DatatypeError
 from .request import HOOKS, SEPARATOR, Request, traffic_of
 
 TABLE = "rempart_timeouts"
+DOCUMENT_TABLE = "rempart_document_timeouts"
+"""That of the policies that the document declares."""
+
+KEYS = ("name", "protocol", "l3proto", "policy", "traffic")
+"""The keys of a policy in the document."""
 
 _KIND = "ct timeout"
 
@@ -31,16 +36,54 @@ def timeout_request(options: Mapping[str, Any]) -> Request:
     ports is left to the check of the document.
     """
     request = Request(TABLE)
-    problems = request.problems
-    name = _name(options.get("name"), problems)
     if options.get("state", "present") == "absent":
+        name = _name(options.get("name"), request.problems)
         request.leave(name)
         request.leaving_objects.append((_KIND, name))
         return request
-    given = {key: options[key] for key in ("protocol", "l3proto", "policy") if options.get(key) is not None}
-    request.declare("ct_timeouts", {"name": name, **given}, "", {key: key for key in ("name", *given)})
-    request.assign(name, _rules(options, name, problems))
+    _add(request, options, "")
     return request
+
+
+def declared(policies: Any) -> Request:
+    """What ``policies`` of a document asks for: these, and no others that a document had declared."""
+    request = Request(DOCUMENT_TABLE, exact=True)
+    problems = request.problems
+    if not isinstance(policies, list):
+        problems.append(
+            Problem("no list of policies", "policies", policies, "mappings of %s" % ", ".join(KEYS))
+        )
+        return request
+    names: dict[str, str] = {}
+    for index, one in enumerate(policies):
+        place = "policies[%d]" % index
+        if not isinstance(one, dict):
+            problems.append(Problem("no policy", place, one, "a mapping of %s" % ", ".join(KEYS)))
+            continue
+        for key in one:
+            if key not in KEYS:
+                where = "%s.%s" % (place, key)
+                cure = nearest(str(key), KEYS)
+                problems.append(Problem("unknown key", where, one[key], ", ".join(KEYS), cure))
+        name = str(one.get("name"))
+        if name in names:
+            problems.append(Problem("the name of %s too" % names[name], place + ".name", name))
+            continue
+        names[name] = place
+        _add(request, one, place)
+    return request
+
+
+def _add(request: Request, options: Mapping[str, Any], place: str) -> None:
+    """Have the request's table hold one policy, and what attaches it."""
+    found: list[Problem] = []
+    name = _name(options.get("name"), found)
+    given = {key: options[key] for key in ("protocol", "l3proto", "policy") if options.get(key) is not None}
+    keys = {key: join_place(place, key) for key in ("name", *given)}
+    request.declare("ct_timeouts", {"name": name, **given}, place, keys)
+    rules = _rules(options, name, found)
+    request.assign(name, [(join_place(place, where), rule) for where, rule in rules])
+    request.problems += [one.at(place) for one in found] if place else found
 
 
 def _name(given: Any, problems: list[Problem]) -> str:

@@ -34,14 +34,17 @@ class BootFile:
         """Whether there is anything to write."""
         return self.before != self.after
 
-    def keep(self, lines: Mapping[str, str | None]) -> None:
-        """Give each module its line; one with None has none. Lines of other modules stay."""
+    def keep(self, lines: Mapping[str, str | None], only: bool = False) -> None:
+        """Give each module its line; one with None has none. Other lines stay, but for ``only``."""
         held = {}
         for line in map(str.strip, self.before.split("\n")):
             words = line.split()
             if words and not line.startswith(("#", ";")):
                 held[words[1] if words[0] == "options" and len(words) > 1 else words[0]] = line
-        wanted = {**held, **{module: text for module, text in lines.items() if text is not None}}
+        wanted = {
+            **({} if only else held),
+            **{module: text for module, text in lines.items() if text is not None},
+        }
         for module in [module for module, text in lines.items() if text is None]:
             wanted.pop(module, None)
         if wanted != held:

@@ -22,17 +22,23 @@ class Leaving:
     """What shall go of tables that are only partly described.
 
     ``chains`` by name, ``objects`` by libnftables' word for their kind ("ct helper") and name;
-    with ``empty`` a table too in which nothing is left.
+    with ``empty`` a table too in which nothing is left. ``others``: every chain and object that
+    the document does not name.
     """
 
-    __slots__ = ("chains", "empty", "objects")
+    __slots__ = ("chains", "empty", "objects", "others")
 
     def __init__(
-        self, chains: Iterable[str] = (), objects: Iterable[tuple[str, str]] = (), empty: bool = False
+        self,
+        chains: Iterable[str] = (),
+        objects: Iterable[tuple[str, str]] = (),
+        empty: bool = False,
+        others: bool = False,
     ) -> None:
         self.chains = frozenset(chains)
         self.objects = frozenset((OBJECT_TYPES[kind], name) for kind, name in objects)
         self.empty = empty
+        self.others = others
 
 
 NOTHING = Leaving()
@@ -166,7 +172,7 @@ def _plan_objects(
     for key, held in kernel.objects.items():
         wanted = desired.objects.get(key)
         if wanted is None:
-            if not desired.partial or key in leaving.objects:
+            if not desired.partial or leaving.others or key in leaving.objects:
                 plan.objects.append(ObjectPlan(*key, "remove", held, None))
         else:
             plan.objects.append(ObjectPlan(*key, "recreate" if key in again else "keep", held, wanted))
@@ -228,7 +234,7 @@ def _plan_chains(
         wanted = desired.chains.get(name)
         if wanted is not None and ("chain", name) not in again:
             plan.chains.append(compare_chains.plan_chain(held, wanted, identity, stays))
-        elif wanted is not None or name in leaving.chains or not desired.partial:
+        elif wanted is not None or leaving.others or name in leaving.chains or not desired.partial:
             plan.chains.append(compare_chains.plan_removal(held))
     for name, wanted in desired.chains.items():
         if name not in kernel.chains or ("chain", name) in again:

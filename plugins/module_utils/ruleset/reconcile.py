@@ -142,6 +142,7 @@ def reconcile(
     progress: Progress | None = None,
     remove_objects: Iterable[tuple[str, str]] = (),
     remove_empty: bool = False,
+    remove_others: bool = False,
 ) -> Outcome:
     """Make the kernel hold the document's tables.
 
@@ -150,10 +151,11 @@ def reconcile(
     that nothing changed. ``partial`` leaves alone what the document does not name, but
     for ``remove_chains``, ``remove_objects`` (libnftables' word for the kind, such as
     "ct helper", and the name) and, with ``remove_empty``, a table in which nothing is
-    left. Raises DocumentError, HostError, KernelError.
+    left; with ``remove_others`` all chains and objects of such a table that it does not
+    name go, and no memory is kept of that. Raises DocumentError, HostError, KernelError.
     """
     progress = progress or Progress()
-    leaving = (remove_chains, remove_objects, remove_empty)
+    leaving = (remove_chains, remove_objects, remove_empty, remove_others)
     with interfaces.of(netns), NetlinkSocket(netns) as kernel:
         key = None if partial else memory.key(kernel)
         digest = "%s:%s" % (VERSION, source.digest)
@@ -173,7 +175,7 @@ def _compare(
     digest: str,
     check: bool,
     partial: bool,
-    leaving: tuple[Iterable[str], Iterable[tuple[str, str]], bool],
+    leaving: tuple[Iterable[str], Iterable[tuple[str, str]], bool, bool],
     progress: Progress,
 ) -> Outcome:
     """The long way: compile the document, read the kernel's tables, send the difference."""

@@ -228,6 +228,19 @@ def plan(
     return Plan(compared, files, steps, warnings, netns)
 
 
+def missing(declared: Declared, netns: str | None = None) -> list[Problem]:
+    """Settings that the kernel does not have, for who knows already that others are wrong.
+
+    Nothing is told of a kernel that cannot be asked.
+    """
+    try:
+        with Entered(netns):
+            proc.ensure()
+            return _Reading(declared.settings).problems
+    except RempartError:
+        return []
+
+
 def plan_removal(root: str | None = None) -> Plan:
     """Keep nothing for boot any more; what the kernel has stays. Raises HostError."""
     files = persist.forget(root or "/")

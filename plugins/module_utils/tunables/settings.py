@@ -16,8 +16,8 @@ from .timeouts import ONLY, SECONDS, TIMEOUTS, State, understood
 
 Row = Union[Tunable, State]
 
-KEYS = (*TUNABLES, "timeouts", "masquerade_timeouts", "helpers", "persist")
-"""What ``conntrack`` may say. ``helpers`` are rules and kernel modules: for ``assignments.helpers``."""
+KEYS = (*TUNABLES, "timeouts", "masquerade_timeouts", "helpers", "policies", "persist")
+"""What ``conntrack`` may say. ``helpers`` and ``policies`` are rules and modules: for ``assignments``."""
 
 MASQUERADE = ("tcp", "tcp_fin", "udp")
 """The three timeouts of ``ipchains -M -S``, in its order."""
@@ -62,7 +62,7 @@ class Declared:
 
 def load(section: Any) -> Declared:
     """The settings of a ``conntrack`` mapping. Raises DocumentError with everything wrong with it."""
-    declared, problems = _read(section)
+    declared, problems = read(section)
     if problems:
         raise DocumentError.of(problems)
     return declared
@@ -70,10 +70,11 @@ def load(section: Any) -> Declared:
 
 def check(section: Any) -> list[Problem]:
     """Everything wrong with a ``conntrack`` mapping."""
-    return _read(section)[1]
+    return read(section)[1]
 
 
-def _read(section: Any) -> tuple[Declared, list[Problem]]:
+def read(section: Any) -> tuple[Declared, list[Problem]]:
+    """The settings of a ``conntrack`` mapping as far as they can be read, and everything wrong with it."""
     problems: list[Problem] = []
     if not isinstance(section, dict):
         problems.append(Problem("no mapping", found=section, allowed="a mapping of settings"))
