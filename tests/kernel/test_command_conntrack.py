@@ -298,3 +298,17 @@ def test_expectations(make_netns: Callable[[], Namespace]) -> None:
     code, found = rempart_json("conntrack", "expect", "--netns", netns.name)
     wanted: dict[str, Any] = {"expectations": [], "count": 0, "errors": []}
     assert (code, found) == (0, wanted)
+
+
+def test_mistakes_are_told_in_the_words_of_the_command(table: Namespace, tmp_path: Path) -> None:
+    where = ("--netns", table.name)
+    done = rempart("conntrack", "watch", "-e", "new,destory", "-n", "1", *where)
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.startswith(
+        "--events: no kind of event; found 'destory'; allowed: new, update, destroy"
+    )
+    assert "did you mean 'destroy'?" in done.stderr
+    target = tmp_path / "figures.txt"
+    done = rempart("conntrack", "export", "-o", target, *where)
+    assert done.returncode == 1 and "--output" in done.stderr and "end in .prom; found" in done.stderr
+    assert not target.exists()

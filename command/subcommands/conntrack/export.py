@@ -10,6 +10,7 @@ import click
 from ... import options
 from ...session import EXIT_DONE, Session
 
+_ENDING = ".prom"
 _MODE = 0o644  # the node exporter, another user, reads the file
 
 
@@ -34,6 +35,11 @@ def command(session: Session, netns: str | None, path: str | None, connections: 
 
     A timer that runs this is all that the textfile collector of the node exporter needs.
     """
+    if path is not None and not path.endswith(_ENDING):
+        raise click.BadParameter(
+            "the textfile collector reads files whose names end in %s; found %s" % (_ENDING, path),
+            param_hint="--output",
+        )
     from rempart.conntrack import metrics, statistics, table
     from rempart.conntrack.census import Census
     from rempart.netlink.socket import NetlinkSocket

@@ -16,6 +16,7 @@ from ...session import EXIT_DONE, Session, complain, visible
 
 if TYPE_CHECKING:
     from rempart.conntrack.events import Events
+    from rempart.conntrack.filters import Filter
 
 KINDS = ("new", "update", "destroy")
 
@@ -57,10 +58,8 @@ def command(
     if output.form == "table":
         raise click.BadParameter("events come one by one, and a table is drawn as a whole; use line or xml")
     wanted = connection_filter.filter_of(filters)
-    from rempart.conntrack.events import Events
-
     chosen = tuple(kinds.replace(",", " ").split())
-    with Events(wanted, chosen, netns, timeout=seconds, count=count) as events:
+    with _listening(wanted, chosen, netns, seconds, count) as events:
         try:
             _write_all(session, output, events)
         except KeyboardInterrupt:
@@ -69,6 +68,22 @@ def command(
             if events.lost:
                 complain("events were lost %d times for want of room" % events.lost)
     return EXIT_DONE
+
+
+def _listening(
+    wanted: Filter, kinds: tuple[str, ...], netns: str | None, seconds: float | None, count: int | None
+) -> Events:
+    """The listener. Raises DocumentError, in which kinds stand where they were given: at --events."""
+    from rempart.conntrack.events import Events
+    from rempart.errors import DocumentError
+
+    try:
+        return Events(wanted, kinds, netns, timeout=seconds, count=count)
+    except DocumentError as error:
+        for problem in error.problems:
+            if problem.place.startswith("kinds"):
+                problem.place = "--events"
+        raise
 
 
 def _write_all(session: Session, output: connection_output.Output, events: Events) -> None:
