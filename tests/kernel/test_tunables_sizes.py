@@ -6,20 +6,23 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rempart.tunables import describe, sizes
+from rempart.tunables import describe, proc, sizes
 from rempart.tunables.persist import MODULES, SYSCTL
 from rempart.tunables.plan import Plan, plan
 from rempart.tunables.settings import load
 
 from tests.support import conntrack_sizes
-from tests.support.command import SCRIPT, environment
+from tests.support.command import SCRIPT, environment, rempart_json
+from tests.support.connections import inject, packed
 from tests.support.conntrack_sizes import sizes as numbers
+from tests.support.namespaces import Namespace
 
 #: the machine's own files for boot are out of reach, and gone at the end
 OWN_FILES = (
@@ -81,6 +84,38 @@ def test_sizes_that_do_not_belong_together_are_said(present: dict[str, int]) -> 
     assert "one bucket for each connection" in found.warnings[0]
     assert plan(load({"acct": True, "persist": False})).warnings == []
     assert numbers() == present
+
+
+def test_a_max_below_the_connections_that_there_are(
+    present: dict[str, int], netns: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number is one for all, each namespace is held to it by itself; the first one has no connections."""
+    many, most = 150_100, 150_000
+    assert present["nf_conntrack_max"] > many
+    inject(netns, packed(many))
+    read = proc.read
+    count = conntrack_sizes.DIRECTORY / "nf_conntrack_count"
+    monkeypatch.setattr(
+        proc,
+        "read",
+        lambda key: int(netns.call(count.read_text)) if key == "nf_conntrack_count" else read(key),
+    )
+    found = run(max=most)
+    assert numbers()["nf_conntrack_max"] == most
+    assert found.warnings == [
+        "max: there are 150100 connections, more than 150000: new ones are dropped until enough have ended"
+    ]
+    name = ("protocol=udp", "saddr=10.0.0.1", "daddr=10.0.0.2", "sport=1", "dport=2")
+    code, told = rempart_json("conntrack", "set", *name, "--netns", netns.name)
+    assert code == 1 and told["errors"][0]["cure"] == "raise nf_conntrack_max"
+    netns.nft("table inet t { chain o { type filter hook output priority 0; ct state new accept; }; }")
+    with netns.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender, pytest.raises(OSError):
+        sender.sendto(b"x", ("127.0.0.1", 9))
+    code, told = rempart_json("conntrack", "stats", "--netns", netns.name)
+    assert code == 0 and told["saturation"]["verdict"] == "full"
+    run(max=present["nf_conntrack_max"])
+    code, told = rempart_json("conntrack", "set", *name, "--netns", netns.name)
+    assert (code, told["action"]) == (0, "add")
 
 
 def test_a_document_is_in_force_and_kept(present: dict[str, int]) -> None:
