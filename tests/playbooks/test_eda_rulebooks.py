@@ -12,10 +12,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.support.connections import generated, inject
 from tests.support.namespaces import Namespace, veth
 from tests.support.rulebooks import listeners, rulebook
-from tests.support.traffic import tcp_connect
+from tests.support.traffic import family_of, tcp_connect
 
 FIREWALL = """
 table inet edge {
@@ -29,73 +31,78 @@ table inet edge {
     }
 }
 """
-ADDRESS, BUSY, QUIET, TRUSTED = "10.0.0.1", "10.0.0.66", "10.0.0.7", "10.0.0.9"
+HOSTS = {4: "10.0.0.%d", 6: "2001:db8::%d"}
+SETS = {4: "blocked", 6: "blocked6"}
+OWN, BUSY, QUIET, TRUSTED = 1, 66, 7, 9  # the hosts' numbers
 ENOUGH = 50  # connections in ten seconds, as the rulebook has it
 
 
 # No process that the rulebook descends from: whose connections those are is at work there, and is spared.
-SERVER = (
-    """
-import socket
-server = socket.socket()
-server.bind(("%s", 80))
-server.listen(300)
+SERVER = """
+import socket, sys
+server = socket.create_server(("::", 80), family=socket.AF_INET6, dualstack_ipv6=True, backlog=300)
 print("listening", flush=True)
 accepted = []
 while True:
     accepted.append(server.accept())
 """
-    % ADDRESS
-)
 
 
-def open_from(namespace: Namespace, source: str, count: int) -> list[socket.socket]:
+def open_from(namespace: Namespace, source: str, target: str, count: int) -> list[socket.socket]:
     """So many connections to the firewall, all of them left open."""
     found = []
     for _ in range(count):
-        one = namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
+        one = namespace.socket(family_of(source), socket.SOCK_STREAM)
         one.settimeout(5)
         one.bind((source, 0))
-        one.connect((ADDRESS, 80))
+        one.connect((target, 80))
         found.append(one)
     return found
 
 
 def established(firewall: Namespace, source: str) -> int:
     """How many of an address's connections the firewall's own sockets know to be alive."""
-    shown = firewall.run("ss", "-Htn", "state", "established", "dst", source).stdout
+    # the server's sockets are of IPv6, whichever version a connection is of
+    end = "[%s]" % (source if ":" in source else "::ffff:" + source)
+    shown = firewall.run("ss", "-Htn", "state", "established", "dst", end).stdout
     return len(shown.splitlines())
 
 
-def banned(firewall: Namespace) -> list[str]:
-    (found,) = [one["set"] for one in firewall.nft_json("set", "inet", "edge", "blocked") if "set" in one]
+def banned(firewall: Namespace, name: str) -> list[str]:
+    (found,) = [one["set"] for one in firewall.nft_json("set", "inet", "edge", name) if "set" in one]
     return [one["elem"]["val"] for one in found.get("elem", [])]
 
 
-def test_a_busy_address_is_banned_and_cut(tmp_path: Path, make_netns: Callable[[], Namespace]) -> None:
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_busy_address_is_banned_and_cut(
+    tmp_path: Path, make_netns: Callable[[], Namespace], version: int
+) -> None:
+    own, busy, quiet, trusted = (HOSTS[version] % number for number in (OWN, BUSY, QUIET, TRUSTED))
+    width = {4: "/24", 6: "/64"}[version]
     firewall, clients = make_netns().up(), make_netns().up()
-    veth(firewall, clients, ADDRESS + "/24", [one + "/24" for one in (BUSY, QUIET, TRUSTED)])
+    veth(firewall, clients, own + width, [one + width for one in (busy, quiet, trusted)])
     firewall.nft(FIREWALL)
     server = firewall.popen(sys.executable, "-c", SERVER, stdout=subprocess.PIPE)
     assert server.stdout is not None and server.stdout.readline() == b"listening\n"
     variables = {
-        "ban_filter": {"protocol": "tcp", "dport": 80, "saddr": "!" + TRUSTED},
+        "ban_filter": {"protocol": "tcp", "dport": 80, "saddr": "!" + trusted},
         "ban_timeout": "10m",
     }
     sockets: list[socket.socket] = []
     try:
         with rulebook(tmp_path, firewall, "rempart.netfilter.ban_busy_sources", variables) as running:
             running.wait(lambda: listeners(firewall) == 1)
-            for source, count in ((QUIET, ENOUGH - 10), (TRUSTED, ENOUGH + 10), (BUSY, ENOUGH + 10)):
-                sockets += open_from(clients, source, count)
-            running.wait(lambda: bool(banned(firewall)))
+            for source, count in ((quiet, ENOUGH - 10), (trusted, ENOUGH + 10), (busy, ENOUGH + 10)):
+                sockets += open_from(clients, source, own, count)
+            running.wait(lambda: bool(banned(firewall, SETS[version])))
             running.wait(lambda: "failed=0" in running.output())
-            assert banned(firewall) == [BUSY]
+            assert banned(firewall, SETS[version]) == [busy]
+            assert banned(firewall, SETS[10 - version]) == []
             assert "changed=2" in running.output()
-            assert tcp_connect(clients, ADDRESS, 80, source=(BUSY, 0)) == "timeout"
-            left = {source: established(firewall, source) for source in (BUSY, QUIET, TRUSTED)}
-            assert left == {BUSY: 0, QUIET: ENOUGH - 10, TRUSTED: ENOUGH + 10}
-            assert tcp_connect(clients, ADDRESS, 80, source=(QUIET, 0)) == "connected"
+            assert tcp_connect(clients, own, 80, source=(busy, 0)) == "timeout"
+            left = {source: established(firewall, source) for source in (busy, quiet, trusted)}
+            assert left == {busy: 0, quiet: ENOUGH - 10, trusted: ENOUGH + 10}
+            assert tcp_connect(clients, own, 80, source=(quiet, 0)) == "connected"
             assert running.output().count("PLAY RECAP") == 1
             running.stop()
             assert listeners(firewall) == 0
