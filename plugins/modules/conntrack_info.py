@@ -16,6 +16,8 @@ version_added: 0.1.0
 description:
   - Lists the connections that the kernel tracks, IPv4 and IPv6 together, as far as a filter means them.
   - Tells how many there are and may be, what each processor counted, and whether the table fills up.
+  - An option of the filter that is null counts as not given, and so lists more. The filter C(mandatory) of
+    Jinja has a missing fact fail instead; M(rempart.netfilter.conntrack_flush) refuses null.
 extends_documentation_fragment:
   - rempart.netfilter.attributes
   - rempart.netfilter.connections

@@ -153,8 +153,9 @@ def test_every_key_refuses_what_it_does_not_know(key: str) -> None:
         assert all(place.split("[")[0] == key for place in found)
 
 
-def test_none_is_as_good_as_absent() -> None:
-    assert Filter(dict.fromkeys(KEYS)).empty
+def test_null_is_not_as_good_as_absent() -> None:
+    assert list(problems(dict.fromkeys(KEYS))) == list(KEYS)
+    assert "leave the key out" in problems({"saddr": None, "dport": 22})["saddr"]
     assert Filter().empty
     assert not Filter({"mark": 0}).empty
 

@@ -103,7 +103,7 @@ class Filter:
     ``conditions`` must all hold; ``choices`` has what each key asks for in numbers (``helper``,
     ``secctx`` and a ``nat`` of true or false are none). ``family`` is the nfgenmsg family that the
     whole of it implies, or 0. Raises DocumentError with everything wrong at once, each at its key;
-    ``place`` comes before it. A key whose value is None is as good as absent.
+    ``place`` comes before it. A value of None is one of them: read as "any", it would widen the filter.
     """
 
     __slots__ = ("_given", "choices", "conditions", "family")
@@ -157,6 +157,8 @@ class _Reading:
         for key in arguments:
             if key not in KEYS:
                 self.note("unknown key", str(key), arguments[key], ", ".join(KEYS), nearest(str(key), KEYS))
+            elif arguments[key] is None:
+                self.note("null, which says nothing", key, None, "", "leave the key out to mean any")
         self.values = {key: arguments[key] for key in KEYS if arguments.get(key) is not None}
         self.read_all()
         # What a message has first is asked first.
