@@ -14,11 +14,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from rempart.conntrack import declared, one, scan
 from rempart.errors import HostError, KernelError
 from rempart.killing import cut, keeper
 from rempart.killing import kill as kill_module
 from rempart.killing.cut_table import CutTable
 from rempart.killing.kill import Found, Killed, find, kill
+from rempart.killing.sighting import Sighting
 from rempart.killing.sockets import SocketDiagnostics
 from rempart.killing.wanted import Wanted
 from rempart.netlink.socket import NetlinkSocket
@@ -286,6 +288,45 @@ def test_each_says_what_became_of_it(hosts: Routed) -> None:
         }
         assert (done.deleted, done.already_gone) == (4, 2)
         inject(hosts.router, [udp("10.0.1.9", "10.0.2.9", 1000 + number) for number in range(6)])
+
+
+def test_one_whose_timeout_is_fixed_is_blocked_all_the_same(hosts: Routed) -> None:
+    with Udp(hosts.client, hosts.server, SERVER[4], 5000, 5000) as flow:
+        name = {"protocol": "udp", "saddr": CLIENT[4], "sport": flow.sport, "daddr": SERVER[4], "dport": 5000}
+        with NetlinkSocket(hosts.router.name) as kernel:
+            wanted = declared.load({**name, "timeout": 600, "status": "fixed_timeout"})
+            one.carry_out(kernel, one.plan(kernel, wanted))
+        _, done = run(hosts.router, protocol="udp", block_for=20)
+        assert done.outcomes == ["blocked"] and not flow.there(0.1) and not flow.back(0.1)
+    release(hosts.router)
+
+
+def test_two_connections_of_one_id_are_two(hosts: Routed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An id has 32 bits. Here, all have the same."""
+    monkeypatch.setattr(kill_module, "TOGETHER", 8)
+    look = Sighting.of
+    monkeypatch.setattr(Sighting, "of", lambda self, body: look(self, body)._replace(id=b"same"))
+    inject(hosts.router, [udp("10.0.1.9", "10.0.2.9", 1000 + number) for number in range(50)])
+    found, done = run(hosts.router, saddr="10.0.1.9", how="forget")
+    assert (found.count, done.deleted, done.already_gone) == (50, 50, 0)
+    assert [one for one in listed(hosts.router) if one["original"]["saddr"] == "10.0.1.9"] == []
+
+
+def test_one_that_a_dump_has_twice_counts_once(hosts: Routed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the entry that a piece of the dump had come to has gone."""
+    inject(hosts.router, [udp("10.0.1.9", "10.0.2.9", 1000 + number) for number in range(50)])
+    matching = scan.matching
+
+    def twice(*arguments: Any) -> Iterator[bytes]:
+        bodies = list(matching(*arguments))
+        return iter([*bodies[:20], *bodies[10:]])
+
+    monkeypatch.setattr(scan, "matching", twice)
+    for together in (8, 100):
+        monkeypatch.setattr(kill_module, "TOGETHER", together)
+        inject(hosts.router, [udp("10.0.1.9", "10.0.2.9", 1000 + number) for number in range(50)])
+        found, done = run(hosts.router, saddr="10.0.1.9", how="forget", max_kills=50)
+        assert (found.count, done.deleted, done.already_gone) == (50, 50, 0)
 
 
 @pytest.mark.parametrize("how", ["cut", "forget"])

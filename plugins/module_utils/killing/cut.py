@@ -266,7 +266,11 @@ def _ask(kernel: NetlinkSocket, prober: Prober, waiting: Sequence[_Tcp]) -> None
 
 
 def _keep(kernel: NetlinkSocket, rest: Sequence[Target], block_for: float) -> list[Target]:
-    """Have entries end after so many seconds, whatever packets come; those that are gone already."""
+    """Have entries end after so many seconds, whatever packets come; those that are gone already.
+
+    One whose timeout somebody has fixed keeps it, as the kernel changes it no more.
+    """
+    rest = [one for one in rest if not one.status & uapi.IPS_FIXED_TIMEOUT]
     seconds = max(1, int(block_for + 0.999))
     batch = [
         _update(

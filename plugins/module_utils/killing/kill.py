@@ -30,8 +30,12 @@ from .targets import Target
 from .wanted import Wanted
 
 TOGETHER = 16_384
-"""Connections that are killed together, and whose messages are in memory: of further ones the ids are, and
+"""Connections that are killed together, and whose messages are in memory: of further ones a number is, and
 their messages are read again when it is their turn."""
+
+_RECENT = 512
+"""Connections among which one may come twice: the kernel reads a bucket of its table again from its beginning
+where the entry has gone that it had come to (ctnetlink_dump_table()). Buckets hold far fewer."""
 
 OFFLOADED = "a flowtable carries its packets past every rule"
 
@@ -41,7 +45,7 @@ class Found:
 
     ``count``         how many connections
     ``bodies``        the messages of the first of them
-    ``rest``          the ids of all others
+    ``rest``          the keys (sighting.py) of all others
     ``already_gone``  of connections that were given, those that are not there any more
     ``already_cut``   those that an earlier cut blocks: they are not counted, and stay as they are
     ``spared``        the connection by which this is done, see own.py; it is not counted
@@ -63,7 +67,7 @@ class Found:
     def __init__(self) -> None:
         self.count = 0
         self.bodies: list[bytes] = []
-        self.rest = array("I")
+        self.rest = array("Q")
         self.already_gone = 0
         self.already_cut = 0
         self.spared = 0
@@ -131,8 +135,16 @@ def find(kernel: NetlinkSocket, netns: str | None, wanted: Wanted) -> Found:
     mine = own.ends(netns) if wanted.how == "cut" else set()
     ports = ports_of(mine)
     look = Sighting().of
+    young: set[int] = set()
+    old: set[int] = set()
     for body in _bodies(kernel, wanted, found):
         sight = look(body)
+        key = sight.key
+        if key in young or key in old:
+            continue
+        young.add(key)
+        if len(young) > _RECENT:
+            young, old = set(), young
         if sight.is_offloaded:
             found.offloaded += 1
             continue
@@ -152,7 +164,7 @@ def find(kernel: NetlinkSocket, netns: str | None, wanted: Wanted) -> Found:
         if len(found.bodies) < TOGETHER:
             found.bodies.append(body)
         else:
-            found.rest.append(int.from_bytes(sight.id, "big"))
+            found.rest.append(key)
     _check_ceiling(wanted, found.count, "connections")
     if expected is not None:
         found.expectations = list(expected.meant())
@@ -232,20 +244,21 @@ def _forget(kernel: NetlinkSocket, bodies: list[bytes], killed: Killed) -> list[
 def _batches(
     kernel: NetlinkSocket, wanted: Wanted, found: Found, killed: Killed
 ) -> Generator[list[bytes], None, None]:
-    """The messages of all that was found, so many at a time; of ids that are gone, the number is noted."""
+    """The messages of all that was found, so many at a time; of those that are gone the number is noted."""
     if found.bodies:
         yield found.bodies
     if not found.rest:
         return
-    wait = array("I", sorted(found.rest))
-    taken = bytearray(len(wait))
     look = Sighting().of
+    before = {look(body).key for body in found.bodies}
+    wait = array("Q", sorted(found.rest))
+    taken = bytearray(len(wait))
     batch: list[bytes] = []
     with kernel.another() as reader:
         for body in _bodies(reader, wanted, Found()):
-            id = int.from_bytes(look(body).id, "big")
-            at = bisect_left(wait, id)
-            if at == len(wait) or wait[at] != id or taken[at]:
+            key = look(body).key
+            at = bisect_left(wait, key)
+            if at == len(wait) or wait[at] != key or taken[at] or key in before:
                 continue
             taken[at] = 1
             batch.append(body)

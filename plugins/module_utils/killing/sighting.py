@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Collection
 from typing import NamedTuple
 
@@ -19,11 +20,17 @@ _NONE = slice(0, 0)
 
 class Sight(NamedTuple):
     """``id``: the four bytes of CTA_ID. ``status``: those of CTA_STATUS as a number. ``original``: the
-    payload of the tuple of its original direction."""
+    payload of the tuple of its original direction. ``zone``: that of CTA_ZONE, or nothing."""
 
     id: bytes
     status: int
     original: bytes
+    zone: bytes
+
+    @property
+    def key(self) -> int:
+        """A number of 64 bits for the connection. Of a million ids, a hundred are those of two."""
+        return int.from_bytes(self.id, "big") << 32 | zlib.crc32(self.original + self.zone)
 
     @property
     def is_offloaded(self) -> bool:
@@ -35,6 +42,7 @@ class _Places(NamedTuple):
     id: slice
     status: slice
     original: slice
+    zone: slice
 
 
 class Sighting:
@@ -48,17 +56,22 @@ class Sighting:
     def of(self, body: bytes) -> Sight:
         """What a body says. Raises ValueError for what is no connection, or one without an id."""
         places = self._heads.of(body)
-        return Sight(body[places.id], int.from_bytes(body[places.status], "big"), body[places.original])
+        return Sight(
+            body[places.id],
+            int.from_bytes(body[places.status], "big"),
+            body[places.original],
+            body[places.zone],
+        )
 
 
 def _learn(body: bytes, places: Places) -> _Places:
     if uapi.CTA_ID not in places:
         raise ValueError("a connection without an id")
-    id, status, original = (
+    id, status, original, zone = (
         slice(places[kind].start + _VALUE, places[kind].stop) if kind in places else _NONE
-        for kind in (uapi.CTA_ID, uapi.CTA_STATUS, uapi.CTA_TUPLE_ORIG)
+        for kind in (uapi.CTA_ID, uapi.CTA_STATUS, uapi.CTA_TUPLE_ORIG, uapi.CTA_ZONE)
     )
-    return _Places(id, status, original)
+    return _Places(id, status, original, zone)
 
 
 def ports_of(ends: Collection[Ends]) -> list[bytes]:
