@@ -160,7 +160,8 @@ def cut(kernel: NetlinkSocket, netns: str | None, targets: Sequence[Target], blo
             table.remove_if_idle()
             raise
         table.release(let_go)
-        table.remove_if_idle()
+        if len(let_go) == len(ids):  # else it is not idle, and to find that out takes reading it
+            table.remove_if_idle()
     return result
 
 
