@@ -11,18 +11,20 @@ joins it fails the test.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rempart.document.model import load
 from rempart.errors import DocumentError
 from rempart.netlink.socket import NetlinkSocket
 from rempart.nftables.expressions import Expression, decode_list, encode_list
 from rempart.nftables.sets import VERDICT_TYPE, SetContent
 from rempart.nftables.statements import compile_rule
 from rempart.ruleset import canonical, kernel
-from rempart.ruleset.desired import FAMILY_NAMES
+from rempart.ruleset.capture_declared import declared
+from rempart.ruleset.desired import FAMILY_NAMES, compile_tables
 
 from tests.support.namespaces import Namespace
 from tests.support.rulesets import apply, listed_byteorders, rules_of, set_of, table_of
@@ -60,8 +62,21 @@ def by_kernel(table: kernel.KernelTable, expressions: bytes) -> canonical.Canoni
     return canonical.of_kernel(expressions, b"", lambda name: set_of(table.sets[name]))
 
 
-def by_us(statements: list[dict[str, Any]], family: str) -> canonical.Canonical:
-    made = compile_rule(statements, family)
+def declaration(table: kernel.KernelTable) -> dict[str, Any]:
+    """A dumped table as a document's, without rules: its sets, maps and objects, and chains without hooks.
+
+    What a chain's hook allows is not the question here.
+    """
+    found, unsaid = declared(table, True)
+    assert not unsaid
+    chains = [{"name": chain.name, "rules": []} for chain in table.named_chains()]
+    return {"family": FAMILY_NAMES[table.family], "name": table.name, **found, "chains": chains}
+
+
+def by_us(
+    statements: list[dict[str, Any]], family: str, sets: Mapping[str, SetContent] | None = None
+) -> canonical.Canonical:
+    made = compile_rule(statements, family, sets)
     contents = {"__%d" % one.set_id: compiled_set(one) for one in made.sets}
     decoded: list[Expression] = decode_list(encode_list(made.expressions))
     for expression in decoded:
@@ -91,6 +106,11 @@ def excepted(name: str) -> set[tuple[str, str]]:
 def test_what_nft_lists_compiles_to_what_the_kernel_holds(name: str, netns: Namespace) -> None:
     held = dumped(loaded(netns, name))
     different: dict[tuple[str, str], str] = {}
+    tables = {id(table): table for table, _ in held.values()}
+    sets = {
+        number: compile_tables(load({"tables": [declaration(table)]}))[0].sets
+        for number, table in tables.items()
+    }
     count = 0
     for one in netns.nft_json():
         if "rule" not in one:
@@ -101,7 +121,7 @@ def test_what_nft_lists_compiles_to_what_the_kernel_holds(name: str, netns: Name
         place = rule["chain"], json.dumps(rule["expr"])
         wanted = by_kernel(table, expressions)
         try:
-            found = by_us(rule["expr"], rule["family"])
+            found = by_us(rule["expr"], rule["family"], sets[id(table)])
         except DocumentError as error:
             different[place] = str(error)
             continue
@@ -121,15 +141,6 @@ def test_what_the_kernel_dumps_decodes_and_encodes_to_the_same_bytes(name: str, 
         assert encode_list(decode_list(expressions)) == expressions
 
 
-def refers(expressions: bytes) -> bool:
-    """Whether a rule refers to a set, map or object by its name, or leaves its set to other rules."""
-    for one in decode_list(expressions):
-        name = one.__dict__.get("set") or ""
-        if one.name in ("objref", "dynset", "flow_offload") or (name and not name.startswith("__")):
-            return True
-    return False
-
-
 @pytest.mark.parametrize("name", FILES)
 def test_the_engine_puts_into_the_kernel_what_nft_put_there(
     name: str, make_netns: Callable[[], Namespace]
@@ -137,33 +148,23 @@ def test_the_engine_puts_into_the_kernel_what_nft_put_there(
     nfts, ours = loaded(make_netns(), name), make_netns()
     ours.run("ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1")
     held = dumped(nfts)
-    tables: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+    tables = {}
+    for table, _ in held.values():
+        tables[FAMILY_NAMES[table.family], table.name] = declaration(table)
     wanted: dict[tuple[str, str, str], list[canonical.Canonical]] = {}
     left_out = excepted(name)
     for one in nfts.nft_json():
-        if "chain" in one:
-            body = one["chain"]
-            # without a hook: what a chain's hook allows is not the question here
-            tables.setdefault((body["family"], body["table"]), {})[body["name"]] = {
-                "name": body["name"],
-                "rules": [],
-            }
         if "rule" not in one:
             continue
         body = one["rule"]
         key = (body["family"], body["table"], body["chain"])
-        place = (*key, body["handle"])
-        table, expressions = held[place]
-        if refers(expressions) or (body["chain"], json.dumps(body["expr"])) in left_out:
+        table, expressions = held[(*key, body["handle"])]
+        if (body["chain"], json.dumps(body["expr"])) in left_out:
             continue
-        tables[key[:2]][body["chain"]]["rules"].append({"expr": body["expr"]})
+        (chain,) = (chain for chain in tables[key[:2]]["chains"] if chain["name"] == key[2])
+        chain["rules"].append({"expr": body["expr"]})
         wanted.setdefault(key, []).append(by_kernel(table, expressions))
-    document = {
-        "tables": [
-            {"family": family, "name": table, "chains": list(chains.values())}
-            for (family, table), chains in tables.items()
-        ]
-    }
+    document = {"tables": list(tables.values())}
     apply(document, ours)
     for (family, table_name, chain), rules in wanted.items():
         assert rules_of(table_of(ours, family, table_name), chain) == rules

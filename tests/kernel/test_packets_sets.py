@@ -216,3 +216,22 @@ def test_quota_lets_so_many_bytes_by(hosts: Routed) -> None:
     )
     hosts.send([udp(CLIENT[4], LAN[4], data=b"x" * 172)] * 8)
     assert [one[0] for one in reaching(hosts.router, 5)] == [3, 5]
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_ranges_of_numbers_beside_other_keys(hosts: Routed, named: bool) -> None:
+    """Marks are in this machine's byte order, bounds are compared in the network's."""
+    rows, marks = ["lan0 . 5-300", "ppp0 . 1-9"], (5, 256, 300, 4, 301, 1280)
+    sets = [{"name": "pairs", "type": "ifname . mark", "elements": rows}]
+    rules(
+        hosts.router,
+        {
+            "protocol": "udp",
+            "set": {"mark": {"map": {"key": "dport", "data": dict(zip(range(7, 13), marks))}}},
+        },
+        {"lookup": {"key": ["iifname", "mark"], "set": "@pairs" if named else rows}, "counter": True},
+        {"protocol": "udp", "counter": True},
+        sets=sets if named else [],
+    )
+    hosts.send([udp(CLIENT[4], LAN[4], dport=port) for port in range(7, 13)])
+    assert [one[0] for one in reaching(hosts.router, 6)] == [3, 6]

@@ -74,6 +74,11 @@ LEFT_OUT: dict[tuple[str, str], dict[str, Any]] = {
     ("set", "meterct"): {"flags": DYNAMIC},
     ("set", "metercnt"): {"flags": DYNAMIC},
     ("set", "quotas"): {"flags": DYNAMIC},
+    ("set", "seen"): {"flags": DYNAMIC},
+    ("set", "seen_for"): {"flags": DYNAMIC_TIMEOUT},
+    ("set", "seen6"): {"flags": DYNAMIC_TIMEOUT},
+    ("set", "counted"): {"flags": DYNAMIC},
+    ("set", "crowded"): {"flags": DYNAMIC},
     ("map", "marks"): {"flags": DYNAMIC_TIMEOUT},
     ("map", "actions3"): {"type": {"typeof": TYPED_KEY}},
 }

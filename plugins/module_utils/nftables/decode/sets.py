@@ -204,7 +204,8 @@ def _typed(number: int, length: int, fields: tuple[int, ...], byteorder: str | N
         elif not bits:
             bits = fields[index] * 8 if index < len(fields) else max(length * 8 - known, 8)
         order = byteorder if byteorder and not one.bits and len(types) == 1 else one.byteorder
-        values.append(Value(None, one, bits, order))
+        # bounds of concatenations, which alone have fields, are in network order
+        values.append(Value(None, one, bits, "big" if fields else order))
     return values
 
 

@@ -151,8 +151,14 @@ class Concatenation(Selector):
 
     def load(self, program: Program, register: int) -> None:
         """Load each part behind the one before."""
+        self.load_ordered(program, register, False)
+
+    def load_ordered(self, program: Program, register: int, interval: bool) -> None:
+        """The same; for an ``interval`` each part in network order, in which the kernel compares bounds."""
         for part in self.parts:
             part.load(program, register)
+            if interval:
+                append_conversion(program, register, part.byteorder, "big", part.width)
             register += part.units
 
 

@@ -321,7 +321,7 @@ def _key(data: bytes, kind: int = uapi.NFTA_SET_ELEM_KEY) -> bytes:
 def _concatenated(key: Concatenation, element: _Element, wide: bool) -> bytes:
     ends = [
         b"".join(
-            _padded(pack_number(bounds[end], part.width, part.byteorder))
+            _padded(pack_number(bounds[end], part.width, "big" if wide else part.byteorder))
             for bounds, part in zip(element.parts, key.parts)
         )
         for end in (0, 1)

@@ -155,12 +155,19 @@ class Membership(Step):
 
 def load_key(program: Program, selector: Selector, interval: bool) -> int:
     """Load a set's key; intervals are compared in network order."""
-    concatenated = isinstance(selector, Concatenation)
-    register = program.take(selector.units if concatenated else 4)
-    selector.load(program, register)
-    if interval and not concatenated:
-        append_conversion(program, register, selector.byteorder, "big", selector.width)
+    register = program.take(selector.units if isinstance(selector, Concatenation) else 4)
+    load_key_into(program, selector, register, interval)
     return register
+
+
+def load_key_into(program: Program, selector: Selector, register: int, interval: bool) -> None:
+    """The same, into a register that was taken already."""
+    if isinstance(selector, Concatenation):
+        selector.load_ordered(program, register, interval)
+        return
+    selector.load(program, register)
+    if interval:
+        append_conversion(program, register, selector.byteorder, "big", selector.width)
 
 
 def compile_match(value: Any, context: Context) -> None:

@@ -76,7 +76,9 @@ def compile_nat(kind: str, value: Any, context: Context) -> None:
     if concatenated:
         behind = "reg_proto_min"
         flags |= PROTO_SPECIFIED
-    elif _is_map(mapping.get("addr")) and ("prefix" in type_flags or "interval" in type_flags):
+    elif _is_map(mapping.get("addr")) and (
+        "prefix" in type_flags or "interval" in type_flags or _maps_to_range(mapping["addr"]["map"], context)
+    ):
         behind = "reg_addr_max"
     expression.flags = flags or None
     context.steps.append(NatStep(expression, operands, ADDRESS[family or "ip"].units, behind))
@@ -132,6 +134,13 @@ def _maps_to_port(value: Any, context: Context, said: bool) -> bool:
     if not isinstance(pairs, list) or not pairs or not isinstance(pairs[0], list):
         return False
     return isinstance(pairs[0][-1], dict) and "concat" in pairs[0][-1]
+
+
+def _maps_to_range(value: Any, context: Context) -> bool:
+    """Whether a declared map's data are ranges, which nft lists no other way than addresses."""
+    data = value.get("data") if isinstance(value, dict) else None
+    declared = context.sets.get(data[1:]) if isinstance(data, str) else None
+    return declared is not None and declared.data_interval
 
 
 def _bounds(name: str, value: Any, target: Any, context: Context) -> list[tuple[str, Value]]:

@@ -81,9 +81,9 @@ class Mapped(Value):
 
     def load(self, program: Program, register: int) -> None:
         """Load the key where the data shall be, and look it up."""
-        self.key.load(program, register)
-        if self.interval and not isinstance(self.key, Concatenation):
-            append_conversion(program, register, self.key.byteorder, "big", self.key.width)
+        from .match import load_key_into
+
+        load_key_into(program, self.key, register, self.interval)
         number = wire_register(register)
         program.add(Lookup(set=self.name, sreg=number, dreg=number, set_id=self.set_id))
 
