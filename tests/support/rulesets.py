@@ -10,11 +10,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from rempart.document.declared import DeclaredFlowtable
 from rempart.document.model import Chain, load
 from rempart.netlink.attributes import attribute
 from rempart.netlink.attributes import table as attributes
 from rempart.netlink.socket import NetlinkSocket
 from rempart.nftables import uapi
+from rempart.nftables.declared.objects import object_identity
 from rempart.nftables.render import render_table
 from rempart.ruleset import canonical, kernel
 from rempart.ruleset.desired import FAMILIES, FAMILY_NAMES, compile_tables, rule_statements
@@ -109,8 +111,16 @@ def _content(table: KernelTable) -> dict[str, Any]:
         name, hook = chain.name, chain.hook
         place = hook and (hook.number, hook.priority, tuple(sorted(hook.devices)))
         chains[name] = (place, chain.kind, chain.policy, chain.userdata, rules_of(table, name))
-    named = sorted(name for name in table.sets if not name.startswith("__"))
-    return {"flags": table.flags, "userdata": table.userdata, "chains": chains, "sets": named}
+    sets = {name: set_of(one) for name, one in table.sets.items() if not name.startswith("__")}
+    objects = {key: (object_identity(one.kind, one.data), one.userdata) for key, one in table.objects.items()}
+    return {
+        "flags": table.flags,
+        "userdata": table.userdata,
+        "chains": chains,
+        "sets": sets,
+        "objects": objects,
+        "flowtables": sorted(table.flowtables),
+    }
 
 
 def raw(where: Namespace, mine: Callable[[int, str], bool] = lambda family, name: True) -> list[bytes]:
@@ -148,8 +158,22 @@ def text_of(document: Any) -> str:
             head["comment"] = table.source.comment
         if table.source.flags:
             head["flags"] = list(table.source.flags)
-        parts.append(render_table(head, chains))
+        source = table.source
+        sets = [{"map" if one.is_map else "set": one.json} for one in source.sets]
+        objects = [{one.type: one.json} for one in source.objects]
+        flowtables = [_flowtable_json(one) for one in source.flowtables]
+        parts.append(render_table(head, chains, sets, objects, flowtables))
     return "".join(parts)
+
+
+def _flowtable_json(flowtable: DeclaredFlowtable) -> dict[str, Any]:
+    return {
+        "name": flowtable.name,
+        "hook": flowtable.hook,
+        "prio": flowtable.priority,
+        "dev": list(flowtable.devices),
+        "flags": list(flowtable.flags),
+    }
 
 
 def _chain_json(chain: Chain) -> dict[str, Any]:

@@ -14,12 +14,15 @@ from typing import Any
 
 from ...errors import DocumentError
 from ...nftables.datatypes import TYPES
+from ..declared import OBJECTS
 from ..times import seconds
 from .key import Draft, Key
 from .references import find_set, reference_name
 from .selections import selection_of
 from .stateful import STATEFUL
 from .values import Statement, mapping
+
+_NO_VALUES = ("verdict", *OBJECTS.values())
 
 KEYS = ("set", "map", "key", "data", "timeout", *STATEFUL)
 
@@ -69,6 +72,13 @@ def _key(operation: str) -> Key:
             found = find_set(name, draft.declared)
             if found is not None and found.is_map != (word == "map"):
                 raise DocumentError("this is a %s" % ("map" if found.is_map else "set"), found=value[word])
+            if found is not None and found.data and found.data[0] in _NO_VALUES:
+                raise DocumentError(
+                    "packets cannot add to a map to %s"
+                    % ("verdicts" if found.data[0] == "verdict" else "objects"),
+                    found=value[word],
+                    allowed="a map to values, such as addresses, ports and marks",
+                )
         except DocumentError as error:
             raise error.at(word) from None
         if "timeout" in value:
@@ -82,6 +92,13 @@ def _key(operation: str) -> Key:
         elif "data" in value:
             raise DocumentError("only a map has data", "data", value["data"], cure="map: %s" % name)
         statements = _statements(value)
+        own = found.json.get("stmt", []) if found is not None else []
+        if own and statements and own != statements:
+            raise DocumentError(
+                "the set says itself what its elements count, and differently",
+                found={key: value[key] for key in STATEFUL if key in value},
+                cure="leave it out here or at %s, or have them say the same" % (found and found.place),
+            )
         if statements:
             made["stmt"] = statements
         return [{word: made}]
@@ -110,7 +127,13 @@ def _data(value: dict[str, Any], types: tuple[str, ...], draft: Draft) -> Any:
     try:
         if isinstance(given, dict):
             mapping(given, ("key",))
-            return selection_of(given.get("key")).left(draft)
+            selection = selection_of(given.get("key"))
+            if types and selection.types(draft) != types:
+                raise DocumentError(
+                    "not of the type of the map's values, which is %s" % " . ".join(types),
+                    found=" . ".join(selection.types(draft)),
+                )
+            return selection.left(draft)
         if not types:
             return given
         from ..elements import Part, value_reader

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from .draft import Action, Draft, NotFlat
+from .elements import key_of
 from .limits import ACTIONS as STATEFUL
 from .selections import selection_of
 
@@ -32,7 +33,7 @@ def _change(word: str) -> Action:
         body: dict[str, Any] = {word: value[word].lstrip("@"), "key": selection_of(draft, element), **options}
         if "data" in value:
             data = value["data"]
-            body["data"] = {"key": selection_of(draft, data)} if isinstance(data, dict) else data
+            body["data"] = _data(draft, data)
         carried = Draft(draft.family)
         for statement in value.get("stmt", ()):
             ((name, inner),) = statement.items()
@@ -40,6 +41,15 @@ def _change(word: str) -> Action:
         draft.put(value["op"], {**body, **carried.rule})
 
     return lift
+
+
+def _data(draft: Draft, data: Any) -> Any:
+    """What a map's element gives: a constant, or the names of flat keys. Raises NotFlat."""
+    if not isinstance(data, dict):
+        return data
+    if all(isinstance(part, (str, int)) for part in data.get("concat", [data])):
+        return key_of(data)
+    return {"key": selection_of(draft, data)}
 
 
 ACTIONS: dict[str, Action] = {"set": _change("set"), "map": _change("map")}

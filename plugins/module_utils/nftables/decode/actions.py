@@ -18,7 +18,7 @@ from . import constants
 from .loads import meta_node
 from .matches import constant_of
 from .naming import name, use
-from .nodes import INTEGER, Constant, Looked, Node, Value
+from .nodes import INTEGER, Constant, Joined, Looked, Node, Value
 from .protocols import NETWORK, TRANSPORT
 from .sets import verdict_json
 from .stateful import STATEFUL, fresh
@@ -307,7 +307,8 @@ def dynset(expression: Any, decoder: Decoder) -> None:
     kind = "set" if expression.sreg_data is None else "map"
     body = {"op": _OPERATION_NAMES[expression.op], "elem": element}
     if expression.sreg_data is not None:
-        body["data"] = _mapped(decoder, decoder.read(expression.sreg_data), view)
+        width = view.data_length if view is not None else None
+        body["data"] = _mapped(decoder, decoder.key(expression.sreg_data, width, True), view)
     body[kind] = "@" + expression.set
     if statements:
         body["stmt"] = statements
@@ -316,6 +317,8 @@ def dynset(expression: Any, decoder: Decoder) -> None:
 
 def _mapped(decoder: Decoder, node: Node, view: Any) -> Any:
     """The value that goes into a map; a constant needs the map's type."""
-    if isinstance(node, Constant) and view is not None:
+    if view is not None and isinstance(node, Constant):
         return use(decoder, node, view.data_value())
+    if view is not None and isinstance(node, Joined) and isinstance(node.parts[0], Constant):
+        return {"concat": [use(decoder, one, part) for one, part in zip(node.parts, view.data_value().parts)]}
     return name(decoder, node).json

@@ -11,13 +11,16 @@ from ...errors import DocumentError
 from .. import uapi
 from ..expressions.state import Dynset
 from ..parameters import checked, choice, whole
-from ..selectors import build
-from ..selectors.base import at_the_right
+from ..selectors import build, is_selector
+from ..selectors.base import Concatenation, Selector, at_the_right
 from ..selectors.program import Program, wire_register
 from ..sets import SetContent
 from ..stateful import STATEFUL
 from .context import Context, Step
+from .sets import check_change, same_type
 from .values import Value
+
+_WHOLE = 4  # 32-bit registers in one of the four that older kernels know
 
 _METER_SIZE = 0xFFFF  # elements that nft gives a meter which does not say
 
@@ -40,8 +43,12 @@ class SetUpdate(Step):
         """Load the key (and the data), then ``dynset``."""
         from .match import load_key
 
-        self.dynset.sreg_key = wire_register(load_key(program, self.key, False))
+        key = load_key(program, self.key, False)
+        self.dynset.sreg_key = wire_register(key)
         if self.data is not None:
+            # nft leaves a whole register to the key of a map, however small
+            if self.key.units < _WHOLE and isinstance(self.key, Concatenation):
+                program.take(_WHOLE - self.key.units)
             register = program.take(self.data.units)
             self.data.load(program, register)
             self.dynset.sreg_data = wire_register(register)
@@ -83,18 +90,47 @@ def compile_meter(value: Any, context: Context) -> None:
 
 def compile_map(value: Any, context: Context) -> None:
     """Append ``{"map": value}`` as a statement."""
-    from .values import Loaded, build_value
+    from .values import Loaded
 
     mapping = checked(value, ("op", "elem", "data", "map", "stmt"))
     dynset, key = _update(mapping, "map", context)
     declared = context.sets.get(dynset.set)
     target = declared.data if declared is not None else None
+    if declared is not None and target is None:
+        raise DocumentError(
+            "packets cannot add to this map", place="map", found="@" + dynset.set, allowed="a map to values"
+        )
     if target is not None:
-        data: Value = build_value(mapping.get("data"), target, context)
+        data: Value = _data(mapping.get("data"), target, context)
+    elif not is_selector(mapping.get("data")):
+        raise DocumentError(
+            "a value without a type",
+            place="data",
+            found=mapping.get("data"),
+            cure="declare map %s in this document" % dynset.set,
+        )
     else:
         selector = build(mapping.get("data"), context)
         data = Loaded(selector, selector.byteorder)
     context.steps.append(SetUpdate(dynset, key, data))
+
+
+def _data(value: Any, target: Selector, context: Context) -> Value:
+    """What an element of a declared map shall give: a constant or something loaded, of the map's type."""
+    from .values import build_value
+
+    if is_selector(value):
+        selector = build(value, context)
+        if not same_type(selector, target):
+            raise DocumentError(
+                "not of the type of the map's values, which is %s" % target.datatype.name,
+                place="data",
+                found=selector.datatype.name,
+            )
+    try:
+        return build_value(value, target, context)
+    except DocumentError as error:
+        raise error.at("data") from None
 
 
 def _update(mapping: dict[str, Any], kind: str, context: Context) -> tuple[Dynset, Any]:
@@ -118,15 +154,32 @@ def _update(mapping: dict[str, Any], kind: str, context: Context) -> tuple[Dynse
                 )
         element = inner.get("val")
     try:
-        key = at_the_right(build(element, context))
+        selector = build(element, context)
     except DocumentError as error:
         raise error.at("elem") from None
+    key = at_the_right(selector)
+    known = context.sets.get(name[1:])
+    if known is not None:
+        try:
+            check_change(known, selector, kind == "map")
+        except DocumentError as error:
+            raise error.at(kind) from None
     expressions = []
     for index, one in enumerate(mapping.get("stmt", [])):
         if not isinstance(one, dict) or len(one) != 1:
             raise DocumentError("not a statement", place="stmt[%d]" % index, found=one)
         ((statement, inner),) = one.items()
         expressions.append(choice(statement, STATEFUL, "stmt[%d]" % index)(inner))
+    if known is not None and known.expressions and expressions:
+        # The kernel gives every element what the set says, and does not tell of it twice.
+        if [one.encode()[4:] for one in expressions] != known.expressions:
+            raise DocumentError(
+                "the set says itself what its elements count, and differently",
+                place="stmt",
+                found=mapping["stmt"],
+                cure="leave it out here or at the set, or have them say the same",
+            )
+        expressions = []
     dynset = Dynset(
         op=choice(mapping.get("op"), OPERATIONS, "op"),
         set=name[1:],

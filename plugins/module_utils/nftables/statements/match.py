@@ -196,7 +196,7 @@ def _compile_right(selector: Selector, op: str, right: Any, context: Context) ->
     negated = op == "!="
     if isinstance(right, str) and right.startswith("@"):
         name = right[1:]
-        declared = declared_set(context, name)
+        declared = declared_set(context, name, selector)
         interval = bool(declared and declared.interval)
         steps.append(Membership(at_the_right(selector), name, None, negated, interval))
     elif isinstance(right, dict) and "set" in right:

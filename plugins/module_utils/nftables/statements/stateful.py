@@ -14,6 +14,7 @@ from ..expressions.state import Objref
 from ..selectors.program import Program, wire_register
 from ..stateful import STATEFUL
 from .context import Context, Step
+from .match import load_key_into
 from .values import Mapped, build_map
 
 OBJECT_TYPES = {
@@ -49,7 +50,7 @@ class ObjectFromMap(Step):
     def emit(self, program: Program) -> None:
         """Load the key; ``objref`` looks it up itself."""
         register = program.take(self.lookup.units)
-        self.lookup.key.load(program, register)
+        load_key_into(program, self.lookup.key, register, self.lookup.interval)
         program.add(Objref(set_sreg=wire_register(register), set=self.lookup.name, set_id=self.lookup.set_id))
 
 

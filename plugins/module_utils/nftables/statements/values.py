@@ -15,7 +15,7 @@ from ..selectors.base import Concatenation, Selector, append_conversion, append_
 from ..selectors.constants import packed
 from ..selectors.program import Program, wire_register
 from .context import Context
-from .sets import anonymous_map, declared_set
+from .sets import anonymous_map, declared_map
 
 
 class Value:
@@ -40,6 +40,25 @@ class Constant(Value):
     def load(self, program: Program, register: int) -> None:
         """``immediate``."""
         program.add(Immediate(dreg=wire_register(register), data=self.data))
+
+
+class ConstantParts(Value):
+    """Constants side by side, as a concatenation has its parts."""
+
+    def __init__(self, target: Concatenation, data: list[bytes]) -> None:
+        self.target = target
+        self.data = data
+
+    @property
+    def units(self) -> int:
+        """The registers of all parts."""
+        return self.target.units
+
+    def load(self, program: Program, register: int) -> None:
+        """One ``immediate`` for each part."""
+        for part, data in zip(self.target.parts, self.data):
+            program.add(Immediate(dreg=wire_register(register), data=data))
+            register += part.units
 
 
 class Loaded(Value):
@@ -94,7 +113,18 @@ def build_value(value: Any, target: Selector, context: Context) -> Value:
         return build_map(value["map"], target, context)
     if is_selector(value):
         return Loaded(build(value, context), target.byteorder)
+    if isinstance(target, Concatenation):
+        return _constant_parts(value, target)
     return Constant(packed(target, value))
+
+
+def _constant_parts(value: Any, target: Concatenation) -> ConstantParts:
+    items = value.get("concat") if isinstance(value, dict) else None
+    if not isinstance(items, list) or len(items) != len(target.parts):
+        raise DocumentError(
+            "not a concatenation of %d parts" % len(target.parts), found=value, allowed='{"concat": [...]}'
+        )
+    return ConstantParts(target, [packed(part, one) for part, one in zip(target.parts, items)])
 
 
 def build_map(value: Any, target: Selector | str, context: Context, object_type: int | None = None) -> Mapped:
@@ -108,7 +138,10 @@ def build_map(value: Any, target: Selector | str, context: Context, object_type:
     data = value["data"]
     units = target.units if isinstance(target, Concatenation) else 4
     if isinstance(data, str) and data.startswith("@"):
-        declared = declared_set(context, data[1:])
+        try:
+            declared = declared_map(context, data[1:], key, target, object_type)
+        except DocumentError as error:
+            raise error.at("map.data") from None
         return Mapped(at_the_right(key), data[1:], None, bool(declared and declared.interval), units)
     pairs = data.get("set") if isinstance(data, dict) else data
     try:

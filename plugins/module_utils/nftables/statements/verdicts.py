@@ -17,7 +17,7 @@ from ..selectors.program import Program, wire_register
 from ..verdicts import verdict_of
 from .context import Context, Step
 from .match import load_key
-from .sets import anonymous_map, declared_set
+from .sets import anonymous_map, declared_map
 
 
 class VerdictStep(Step):
@@ -68,7 +68,10 @@ def compile_vmap(value: Any, context: Context) -> None:
         raise error.at("key") from None
     data = value["data"]
     if isinstance(data, str) and data.startswith("@"):
-        declared = declared_set(context, data[1:])
+        try:
+            declared = declared_map(context, data[1:], selector, "verdict")
+        except DocumentError as error:
+            raise error.at("data") from None
         interval = bool(declared and declared.interval)
         context.steps.append(VerdictMapStep(at_the_right(selector), data[1:], None, interval))
         return
