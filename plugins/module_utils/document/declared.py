@@ -29,9 +29,10 @@ class DeclaredSet:
     ``keep``  whether its elements are left to packets and other programs
     ``key``   the data types of its key, one a part of a concatenation
     ``data``  of a map the data types of its values, ("verdict",), or one kind of object
+    ``written``  its elements as the document has them: a list, or of a map a mapping
     """
 
-    __slots__ = ("data", "json", "keep", "key", "name", "place")
+    __slots__ = ("data", "json", "keep", "key", "name", "place", "written")
 
     def __init__(
         self,
@@ -40,13 +41,22 @@ class DeclaredSet:
         data: tuple[str, ...] = (),
         keep: bool = False,
         place: str = "",
+        written: Any = (),
     ) -> None:
         self.json = json
+        self.written = written
         self.name: str = json["name"]
         self.key = key
         self.data = data
         self.keep = keep
         self.place = place
+
+    def element(self, index: int) -> tuple[str, Any]:
+        """Where an element of ``json`` stands in the document, and how it is written there."""
+        if isinstance(self.written, dict):
+            key = list(self.written)[index]
+            return "%s.elements.%s" % (self.place, key), key
+        return "%s.elements[%d]" % (self.place, index), self.written[index]
 
     @property
     def is_map(self) -> bool:

@@ -192,24 +192,24 @@ def _table(value: Any, place: str, partial: bool, problems: list[Problem]) -> Ta
         place=place,
         partial=partial,
     )
-    before = len(problems)
     if not value.keys().isdisjoint(DECLARING):
         from .declarations import declare
 
         declare(value, table, problems)
+    before = len(problems)
     for index, one in enumerate(read_list(value.get("chains", []), place + ".chains", problems)):
         chain = _chain(one, table, "%s.chains[%d]" % (place, index), problems)
         if chain is not None:
             table.chains.append(chain)
     note_repetitions(table.chains, "chain", problems)
-    if table.sets:
-        from .declarations import fill_by_packets
-
-        fill_by_packets(table, updates(table), problems)
     if len(problems) == before:
         calls = check_calls(table, problems)
         if len(problems) == before:
             check_statements(table, calls, problems)
+    if table.sets:
+        from .declarations import fill_by_packets
+
+        fill_by_packets(table, updates(table), problems)
     return table
 
 

@@ -95,7 +95,7 @@ def read_set(value: Any, word: str, family: str, place: str, problems: list[Prob
             )
     if flags:
         json["flags"] = [flag for flag in FLAGS if flag in flags]
-    return DeclaredSet(json, tuple(part.type.name for part in key), data, keep, place)
+    return DeclaredSet(json, tuple(part.type.name for part in key), data, keep, place, elements)
 
 
 def _read_options(

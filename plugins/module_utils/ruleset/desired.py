@@ -12,7 +12,7 @@ from ..document.model import Chain, Table
 from ..errors import DocumentError, Problem
 from ..nftables import uapi
 from ..nftables.declared import ObjectContent, compile_object, compile_set
-from ..nftables.sets import SetContent
+from ..nftables.sets import Clash, SetContent
 from .kernel import KernelFlowtable
 from .messages import Hook
 from .rules import DesiredRule, RuleCompiler
@@ -162,6 +162,10 @@ def _compile_declared(table: DesiredTable, problems: list[Problem]) -> None:
     for number, one in enumerate(source.sets, 1):
         try:
             content = compile_set(one.json, source.family, number, elements=not one.keep)
+        except Clash as error:
+            place, found = one.element(error.index)
+            problems.append(error.placed(place, found, one.element(error.other)[0]))
+            continue
         except DocumentError as error:
             problems.extend(error.at(one.place).problems)
             continue

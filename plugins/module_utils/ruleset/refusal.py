@@ -92,6 +92,8 @@ def _blame(code: int, text: str, purpose: Purpose) -> Problem:
         elif isinstance(part, FlowtablePlan):
             kind = word = "flowtable"
         place = table.desired.places.get((kind, part.name), "") if table.desired else ""
+        if word == "set" and code in _SETS:
+            why, cure = _SETS[code]
         return Problem("the kernel refused %s %s: %s" % (word, part.name, why), place, cure=cure)
     if chain is not None:
         place = chain.desired.source.place if chain.desired else ""
@@ -99,6 +101,12 @@ def _blame(code: int, text: str, purpose: Purpose) -> Problem:
     place = table.desired.source.place if table.desired else ""
     return Problem("the kernel refused table %s %s: %s" % (table.family, table.name, why), place, cure=cure)
 
+
+_SETS = {
+    errno.ENFILE: ("it is full", "give it a larger size, or leave the size out"),
+    errno.EEXIST: ("two of its elements overlap", "leave one of them out"),
+}
+"""What these mean of a set, and the cure."""
 
 _CURES = {
     os.strerror(95): "this kernel lacks the feature, or has it only in a module that is not loaded",

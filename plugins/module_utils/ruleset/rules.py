@@ -22,7 +22,7 @@ from ..document.declared import Declared
 from ..document.flat import lower
 from ..errors import DocumentError
 from ..nftables.expressions import Slot, Trace, encode_list
-from ..nftables.sets import SetContent
+from ..nftables.sets import Clash, SetContent
 from ..nftables.statements import CompiledStatements, compile_rule
 from ..nftables.traced import TracedNumber, TracedText
 from .userdata import comment_userdata
@@ -190,6 +190,14 @@ _CLASSIFIERS: dict[str, Callable[[Any], Classified]] = {
 }
 
 
+def _place_of_elements(rule: dict[str, Any], place: str) -> str:
+    """The flat key whose elements a place in the rule's statements speaks of; "" where none has that name."""
+    word = place.partition(".")[2].partition(".")[0]
+    if word not in rule:
+        return ""
+    return word + ".map.data" if isinstance(rule[word], dict) and "map" in rule[word] else word + ".data"
+
+
 def _desired(compiled: CompiledStatements, comment: str | None, index: int, part: int) -> DesiredRule:
     trace = Trace()
     encoded = encode_list(compiled.expressions, trace)
@@ -295,7 +303,7 @@ class RuleCompiler:
         for problem in error.problems:
             if not problem.cure:
                 problem.cure = "the rule says %s" % statements
-            problem.place = ""
+            problem.place = _place_of_elements(rule, problem.place) if isinstance(error, Clash) else ""
         return error
 
     def _template(self, rule: dict[str, Any], values: list[bytes]) -> _Template | None:

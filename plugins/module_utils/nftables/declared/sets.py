@@ -14,7 +14,7 @@ from ..parameters import choice, whole
 from ..selectors import build
 from ..selectors.base import Concatenation, Selector, Typed
 from ..selectors.surroundings import Surroundings
-from ..sets import SetContent, fill
+from ..sets import SetContent, fill, number_of_elements
 from ..stateful import STATEFUL
 from ..statements.stateful import OBJECT_TYPES
 
@@ -77,7 +77,21 @@ def compile_set(value: dict[str, Any], family: str, set_id: int = 0, elements: b
             fill(content, value.get("elem", []), content.auto_merge)
         except DocumentError as error:
             raise error.at("elem") from None
+        if content.size and len(content.elements) > content.size:
+            _check_size(content)
     return content
+
+
+def _check_size(content: SetContent) -> None:
+    """What the kernel answers with ENFILE, "too many open files"."""
+    count = number_of_elements(content)
+    if count > content.size:
+        raise DocumentError(
+            "the set has more elements than its size: %d" % count,
+            place="size",
+            found=content.size,
+            cure="make it %d or more, or leave it out" % count,
+        )
 
 
 def _list(value: Any) -> list[Any]:

@@ -10,6 +10,6 @@ how a table's set is made from libnftables JSON.
 from __future__ import annotations
 
 from .content import VERDICT_TYPE, SetContent
-from .elements import check_rest, fill
+from .elements import Clash, check_rest, fill, number_of_elements
 
-__all__ = ["VERDICT_TYPE", "SetContent", "check_rest", "fill"]
+__all__ = ["VERDICT_TYPE", "Clash", "SetContent", "check_rest", "fill", "number_of_elements"]

@@ -14,8 +14,8 @@ import socket
 from collections.abc import Iterable
 from typing import Any, cast
 
-from ...errors import DocumentError
-from ...netlink.attributes import BE64, attribute
+from ...errors import DocumentError, Problem
+from ...netlink.attributes import BE64, attribute, table
 from .. import uapi
 from ..datatypes import TYPES, interface_prefix, milliseconds_of
 from ..expressions.codecs import DATA
@@ -38,15 +38,65 @@ _OPEN = bytes((_FLAGS, 4)) + pack_number(_INTERVAL_OPEN, 32, "host")
 _ADDRESSES = {"ipv4_addr": socket.AF_INET, "ipv6_addr": socket.AF_INET6}
 
 
+class Clash(DocumentError):
+    """Two elements that cannot both be in a set: ``message`` is of the later and names the ``other``.
+
+    Both are indices. :meth:`placed` says where they stand.
+    """
+
+    def __init__(self, message: str, index: int, other: int, found: Any, earlier: Any) -> None:
+        super().__init__(
+            message % ("another element, %s" % shown(earlier)),
+            "[%d]" % index,
+            shown(found),
+            cure="leave one of them out",
+        )
+        self.index = index
+        self.other = other
+        self.clash = message
+
+    def placed(self, place: str, found: Any, other_place: str) -> Problem:
+        """The problem of elements that stand at these places."""
+        return Problem(self.clash % other_place, place, found, cure=self.problems[0].cure)
+
+
+def shown(item: Any) -> str:
+    """A key's JSON as a person writes it."""
+    if isinstance(item, dict):
+        if "elem" in item:
+            return shown(item["elem"]["val"])
+        if "prefix" in item:
+            return "%s/%s" % (item["prefix"]["addr"], item["prefix"]["len"])
+        if "range" in item:
+            return "-".join(str(end) for end in item["range"])
+        if "concat" in item:
+            return " . ".join(shown(part) for part in item["concat"])
+    return str(item)
+
+
 class _Element:
     """One element: ``parts`` of (low, high), one a concatenated part; ``wide`` if any is an interval.
 
     ``data`` is its data attribute, ``rest`` what follows the flags: timeout and such.
+    ``index`` and ``item`` are of the list it came from.
     """
 
-    __slots__ = ("catchall", "comment", "data", "expires", "expressions", "parts", "timeout", "wide")
+    __slots__ = (
+        "catchall",
+        "comment",
+        "data",
+        "expires",
+        "expressions",
+        "index",
+        "item",
+        "parts",
+        "timeout",
+        "wide",
+    )
 
     def __init__(self) -> None:
+        self.index = 0
+        self.item: Any = None
         self.parts: list[tuple[int, int]] = []
         self.wide = False
         self.catchall = False
@@ -95,10 +145,19 @@ def fill(content: SetContent, items: Any, merge: bool) -> None:
     elements = []
     for index, one in enumerate(items):
         try:
-            elements.append(_mapped(content, one) if mapped else _element(content, one))
+            element = _mapped(content, one) if mapped else _element(content, one)
         except DocumentError as error:
             raise error.at("[%d]" % index) from None
+        element.index, element.item = index, one[0] if mapped else one
+        elements.append(element)
     _encode(content, elements, merge)
+
+
+def number_of_elements(content: SetContent) -> int:
+    """The elements that count for the set's size: neither ends of intervals nor what stands for all else."""
+    apart = uapi.NFT_SET_ELEM_INTERVAL_END | uapi.NFT_SET_ELEM_CATCHALL
+    flags = [table(one).get(uapi.NFTA_SET_ELEM_FLAGS, b"") for one in content.elements]
+    return sum(1 for one in flags if not int.from_bytes(one, "big") & apart)
 
 
 def _plain_addresses(content: SetContent, items: Any, merge: bool) -> list[bytes] | None:
@@ -297,21 +356,45 @@ def _encode(content: SetContent, elements: list[_Element], merge: bool) -> None:
         content.flags |= uapi.NFT_SET_INTERVAL
     if wide and isinstance(key, Concatenation):
         content.flags |= uapi.NFT_SET_CONCAT
-    result = [element.payload(b"", _CATCHALL) for element in elements if element.catchall]
+    result = _unique((b"", element) for element in elements if element.catchall)
     if isinstance(key, Concatenation):
-        result += _unique(_concatenated(key, element, wide) for element in plain)
+        result += _unique((_concatenated(key, element, wide), element) for element in plain)
     elif wide:
         result += _intervals(key, plain, merge, bool(content.flags & uapi.NFT_SET_ANONYMOUS))
     else:
         result += _unique(
-            element.payload(_key(pack_number(element.parts[0][0], key.width, key.byteorder)))
-            for element in plain
+            (_key(pack_number(element.parts[0][0], key.width, key.byteorder)), element) for element in plain
         )
     content.elements = result
 
 
-def _unique(elements: Iterable[bytes]) -> list[bytes]:
-    return list(dict.fromkeys(elements))
+def _unique(elements: Iterable[tuple[bytes, _Element]]) -> list[bytes]:
+    """The payloads of elements with the bytes of their keys; one that says the same twice is one."""
+    found: dict[bytes, tuple[bytes, _Element]] = {}
+    for key, element in elements:
+        payload = element.payload(key, _CATCHALL if element.catchall else b"")
+        first, earlier = found.setdefault(key, (payload, element))
+        if first != payload:
+            raise _twice(earlier, element)
+    return [payload for payload, _ in found.values()]
+
+
+def _twice(one: _Element, other: _Element) -> Clash:
+    first, second = sorted((one, other), key=lambda element: element.index)
+    message = "the same key as %s, with something else beside it"
+    return Clash(message, second.index, first.index, second.item, first.item)
+
+
+def _overlap(one: _Element, other: _Element, anonymous: bool) -> Clash:
+    first, second = sorted((one, other), key=lambda element: element.index)
+    found = Clash("this overlaps %s", second.index, first.index, second.item, first.item)
+    if not anonymous:
+        found.problems[0].cure = "leave one out, or add auto_merge: true to the set"
+        if one.data:
+            found.problems[0].cure = "leave one out, or have them end where the other begins"
+    else:
+        found.problems[0].cure = "leave one out, or have them end where the other begins"
+    return found
 
 
 def _key(data: bytes, kind: int = uapi.NFTA_SET_ELEM_KEY) -> bytes:
@@ -319,6 +402,7 @@ def _key(data: bytes, kind: int = uapi.NFTA_SET_ELEM_KEY) -> bytes:
 
 
 def _concatenated(key: Concatenation, element: _Element, wide: bool) -> bytes:
+    """The attributes of the key."""
     ends = [
         b"".join(
             _padded(pack_number(bounds[end], part.width, "big" if wide else part.byteorder))
@@ -329,7 +413,7 @@ def _concatenated(key: Concatenation, element: _Element, wide: bool) -> bytes:
     head = _key(ends[0])
     if wide:
         head += _key(ends[1], uapi.NFTA_SET_ELEM_KEY_END)
-    return element.payload(head)
+    return head
 
 
 def _intervals(key: Selector, elements: list[_Element], merge: bool, anonymous: bool) -> list[bytes]:
@@ -339,14 +423,12 @@ def _intervals(key: Selector, elements: list[_Element], merge: bool, anonymous: 
     for element in sorted(elements, key=lambda one: one.parts[0]):
         low, high = element.parts[0]
         if joined and low <= joined[-1][1]:
-            if (low, high) == joined[-1][:2] and element.data == joined[-1][2].data:
-                continue
+            if (low, high) == joined[-1][:2]:
+                if element.payload(b"") == joined[-1][2].payload(b""):
+                    continue
+                raise _twice(joined[-1][2], element)
             if not merge:
-                raise DocumentError(
-                    "intervals overlap",
-                    found=key.datatype.text_of(low >> key.shift),
-                    cure="leave one out, or add auto_merge: true to the set",
-                )
+                raise _overlap(joined[-1][2], element, anonymous)
             joined[-1] = (joined[-1][0], max(high, joined[-1][1]), joined[-1][2])
         elif joined and merge and low == joined[-1][1] + 1:
             joined[-1] = (joined[-1][0], high, joined[-1][2])
