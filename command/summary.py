@@ -107,7 +107,9 @@ def _table_row(table: TablePlan) -> Row:
     if table.action in _ACTIONS:
         row.note("table", *_ACTIONS[table.action])
     if table.flags is not None:
-        row.note("table", "change", "dormant" if table.flags else "no longer dormant")
+        row.note(
+            "table", "change", "dormant" if table.flags & uapi.NFT_TABLE_F_DORMANT else "no longer dormant"
+        )
     return row
 
 

@@ -19,7 +19,7 @@ description:
     counters.
   - Other chains of the table, its sets and the table itself stay as they are. A table that is missing is
     made.
-  - A chain whose type, hook, priority, devices or comment differ is made anew in the same transaction,
+  - A chain whose type, hook, priority, devices, flags or comment differ is made anew in the same transaction,
     since the kernel cannot change them.
 extends_documentation_fragment:
   - rempart.netfilter.attributes
@@ -71,6 +71,11 @@ options:
     description: Several devices, instead of O(device).
     type: list
     elements: str
+  flags:
+    description: With V(offload) the devices of a chain on hook V(ingress) do its work, if they can.
+    type: list
+    elements: str
+    choices: [offload]
   comment:
     description: A comment that the kernel keeps, at most 128 bytes.
     type: str

@@ -49,10 +49,12 @@ options:
         description: A comment that the kernel keeps, at most 128 bytes.
         type: str
       flags:
-        description: With V(dormant) the table is there but sees no packets.
+        description:
+          - With V(dormant) the table is there but sees no packets.
+          - V(persist), from Linux 6.9 on, marks a table that a program left behind when it ended.
         type: list
         elements: str
-        choices: [dormant]
+        choices: [dormant, persist]
       chains:
         description: The table's chains.
         type: list
@@ -94,6 +96,11 @@ options:
             description: Several devices, instead of O(tables[].chains[].device).
             type: list
             elements: str
+          flags:
+            description: With V(offload) the devices of a chain on hook V(ingress) do its work, if they can.
+            type: list
+            elements: str
+            choices: [offload]
           comment:
             description: A comment that the kernel keeps, at most 128 bytes.
             type: str

@@ -100,7 +100,7 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
         "a flat vmap",
         a_rule({"protocol": "tcp", "vmap": {"key": "dport", "data": {"22-90": "accept", "80": "drop"}}}),
         RULE + ".vmap.data",
-        "this overlaps another element, 22-90; found '80'; leave one out, or have them end where the other begins",
+        "this overlaps another element, 22-90; found '80'; leave one out, or have them end",
     ),
     (
         "a flat map",

@@ -33,6 +33,7 @@ CHAIN: dict[str, Any] = {
     "policy": {"type": "str", "choices": ["accept", "drop"]},
     "device": {"type": "str"},
     "devices": {"type": "list", "elements": "str"},
+    "flags": {"type": "list", "elements": "str", "choices": ["offload"]},
     "comment": {"type": "str"},
     "rules": {"type": "list", "elements": "dict"},
 }
@@ -60,7 +61,7 @@ TABLES: dict[str, Any] = {
         "name": {"type": "str", "required": True},
         "family": FAMILY,
         "comment": {"type": "str"},
-        "flags": {"type": "list", "elements": "str", "choices": ["dormant"]},
+        "flags": {"type": "list", "elements": "str", "choices": ["dormant", "persist"]},
         "chains": {
             "type": "list",
             "elements": "dict",

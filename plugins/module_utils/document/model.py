@@ -47,7 +47,9 @@ DEVICE_HOOKS = ("ingress", "egress")
 DOCUMENT_KEYS = ("tables", "conntrack")
 DECLARING = ("sets", "maps", *OBJECTS, "flowtables")
 TABLE_KEYS = ("name", "family", "comment", "flags", "chains", *DECLARING)
-CHAIN_KEYS = ("name", "type", "hook", "priority", "policy", "device", "devices", "comment", "rules")
+CHAIN_KEYS = ("name", "type", "hook", "priority", "policy", "device", "devices", "flags", "comment", "rules")
+TABLE_FLAGS = ("dormant", "persist")
+CHAIN_FLAGS = ("offload",)
 
 
 class Chain:
@@ -56,7 +58,18 @@ class Chain:
     ``rules`` are the document's mappings, untouched. ``place`` is the chain's path in the document.
     """
 
-    __slots__ = ("comment", "devices", "hook", "name", "place", "policy", "priority", "rules", "type")
+    __slots__ = (
+        "comment",
+        "devices",
+        "flags",
+        "hook",
+        "name",
+        "place",
+        "policy",
+        "priority",
+        "rules",
+        "type",
+    )
 
     def __init__(
         self,
@@ -69,8 +82,10 @@ class Chain:
         comment: str = "",
         rules: list[dict[str, Any]] | None = None,
         place: str = "",
+        flags: tuple[str, ...] = (),
     ) -> None:
         self.name = name
+        self.flags = flags
         self.type = type
         self.hook = hook
         self.priority = priority
@@ -87,7 +102,7 @@ class Chain:
 
 
 class Table:
-    """A table. ``flags`` holds "dormant" or nothing; ``sets`` are sets and maps.
+    """A table. ``flags`` are of TABLE_FLAGS; ``sets`` are sets and maps.
 
     ``partial``: what the document does not name may be in the table all the same.
     """
@@ -188,7 +203,7 @@ def _table(value: Any, place: str, partial: bool, problems: list[Problem]) -> Ta
         read_choice(value, "family", FAMILIES, "inet", place, problems),
         read_name(value, "table", place, problems),
         read_comment(value, place, problems),
-        tuple(read_flags(value, ("dormant",), "table", place, problems)),
+        tuple(_table_flags(value, place, problems)),
         place=place,
         partial=partial,
     )
@@ -213,6 +228,22 @@ def _table(value: Any, place: str, partial: bool, problems: list[Problem]) -> Ta
     return table
 
 
+def _table_flags(value: dict[str, Any], place: str, problems: list[Problem]) -> list[str]:
+    flags = value.get("flags")
+    if isinstance(flags, list) and "owner" in flags:
+        problems.append(
+            Problem(
+                "a table with an owner goes when the process that made it ends, as rempart does",
+                "%s.flags[%d]" % (place, flags.index("owner")),
+                "owner",
+                ", ".join(TABLE_FLAGS),
+                "leave it out",
+            )
+        )
+        value = {**value, "flags": [flag for flag in flags if flag != "owner"]}
+    return read_flags(value, TABLE_FLAGS, "table", place, problems)
+
+
 def _chain(value: Any, table: Table, place: str, problems: list[Problem]) -> Chain | None:
     if not isinstance(value, dict):
         problems.append(Problem("a chain is a mapping", place, value, ", ".join(CHAIN_KEYS)))
@@ -225,7 +256,7 @@ def _chain(value: Any, table: Table, place: str, problems: list[Problem]) -> Cha
     if "hook" in value:
         _base_chain(value, chain, table.family, problems)
     else:
-        for key in ("type", "priority", "policy", "device", "devices"):
+        for key in ("type", "priority", "policy", "device", "devices", "flags"):
             if key in value:
                 problems.append(
                     Problem(
@@ -279,6 +310,16 @@ def _base_chain(value: dict[str, Any], chain: Chain, family: str, problems: list
                 place + ".priority",
                 value.get("priority"),
                 "more than %d" % CONNTRACK_PRIORITY,
+            )
+        )
+    chain.flags = tuple(read_flags(value, CHAIN_FLAGS, "chain", place, problems))
+    if "offload" in chain.flags and hook != "ingress":
+        problems.append(
+            Problem(
+                "only what comes in can be left to the device",
+                place + ".flags",
+                value["flags"],
+                "hook: ingress",
             )
         )
     chain.policy = read_choice(value, "policy", ("accept", "drop"), "accept", place, problems)

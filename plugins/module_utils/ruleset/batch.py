@@ -136,6 +136,7 @@ def _write_chain(plan: Plan, table: TablePlan, chain: ChainPlan) -> None:
                 desired.hook,
                 desired.kind,
                 desired.policy,
+                desired.flags,
                 userdata=desired.userdata,
                 exclusive=True,
             ),

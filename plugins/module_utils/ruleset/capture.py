@@ -18,7 +18,7 @@ from ..nftables import uapi
 from . import kernel as state
 from .capture_declared import declared, priority
 from .capture_rules import RuleReader
-from .desired import FAMILY_NAMES, HOOK_NAMES, POLICY_NAMES, compile_tables
+from .desired import CHAIN_FLAGS, FAMILY_NAMES, HOOK_NAMES, POLICY_NAMES, TABLE_FLAGS, compile_tables
 from .kernel import KernelChain, KernelTable, Picture
 from .table_names import Names, find
 from .userdata import comment_of
@@ -95,8 +95,12 @@ def _table(table: KernelTable, counts: bool, remaining: bool, notes: list[Note])
     comment = comment_of(table.userdata)
     if comment:
         body["comment"] = comment
-    if table.flags & uapi.NFT_TABLE_F_DORMANT:
-        body["flags"] = ["dormant"]
+    flags = [name for name, bit in TABLE_FLAGS.items() if table.flags & bit]
+    if flags:
+        body["flags"] = flags
+    unknown = table.flags & ~(uapi.NFT_TABLE_F_OWNER | sum(TABLE_FLAGS.values()))
+    if unknown:
+        note("it has flags that a document has no form for: 0x%x" % unknown)
     if table.flags & uapi.NFT_TABLE_F_OWNER:
         note("it belongs to a running program, which alone may change it")
     more, unsaid = declared(table, counts, remaining)
@@ -104,6 +108,10 @@ def _table(table: KernelTable, counts: bool, remaining: bool, notes: list[Note])
     for message in unsaid:
         note(message)
     chains = [_chain(chain, family) for chain in table.named_chains()]
+    for held in table.named_chains():
+        unknown = held.flags & ~(uapi.NFT_CHAIN_BASE | sum(CHAIN_FLAGS.values()))
+        if unknown:
+            note("chain %s has flags that a document has no form for: 0x%x" % (held.name, unknown))
     body["chains"] = chains
     try:
         desired = compile_tables(load({"tables": [body]}))[0]
@@ -142,6 +150,9 @@ def _chain(chain: KernelChain, family: str) -> dict[str, Any]:
             body["device"] = chain.hook.devices[0]
         elif chain.hook.devices:
             body["devices"] = list(chain.hook.devices)
+        flags = [name for name, bit in CHAIN_FLAGS.items() if chain.flags & bit]
+        if flags:
+            body["flags"] = flags
         body["priority"] = priority(chain.hook.priority, family, hook)
         body["policy"] = POLICY_NAMES.get(1 if chain.policy is None else chain.policy, "accept")
     comment = comment_of(chain.userdata)

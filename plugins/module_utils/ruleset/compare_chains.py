@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
+from ..nftables import uapi
 from . import canonical, sequence
 from .canonical import Canonical
 from .desired import DesiredChain
@@ -42,8 +43,11 @@ def identities(table: KernelTable) -> Callable[[str], Any]:
 
 
 def must_recreate(kernel: KernelChain, desired: DesiredChain) -> bool:
-    """Whether the chain differs in what the kernel cannot change: type, hook, priority, devices, comment."""
+    """Whether the chain differs in what the kernel cannot change: type, hook, priority, devices,
+    flags, comment."""
     if kernel.userdata != desired.userdata:
+        return True
+    if kernel.flags & uapi.NFT_CHAIN_HW_OFFLOAD != desired.flags:
         return True
     if kernel.hook is None or desired.hook is None:
         return kernel.hook is not desired.hook

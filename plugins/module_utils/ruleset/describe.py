@@ -124,6 +124,8 @@ def kernel_chain_json(table: KernelTable, chain: KernelChain) -> dict[str, Any]:
         shown["policy"] = POLICY_NAMES.get(chain.policy if chain.policy is not None else 1, "accept")
         if chain.hook.devices:
             shown["dev"] = list(chain.hook.devices)
+        if chain.flags & uapi.NFT_CHAIN_HW_OFFLOAD:
+            shown["flags"] = ["offload"]
     comment = comment_of(chain.userdata)
     if comment:
         shown["comment"] = comment
@@ -140,6 +142,8 @@ def desired_chain_json(chain: DesiredChain, family: str) -> dict[str, Any]:
         shown["policy"] = POLICY_NAMES[chain.policy if chain.policy is not None else 1]
         if chain.hook.devices:
             shown["dev"] = list(chain.hook.devices)
+        if chain.flags:
+            shown["flags"] = list(chain.source.flags)
     if chain.source.comment:
         shown["comment"] = chain.source.comment
     return shown

@@ -45,15 +45,19 @@ POLICY_NAMES = {number: name for name, number in POLICIES.items()}
 
 FLOWTABLE_FLAGS = {"offload": uapi.NFT_FLOWTABLE_HW_OFFLOAD, "counter": uapi.NFT_FLOWTABLE_COUNTER}
 
-TABLE_FLAGS = {"dormant": uapi.NFT_TABLE_F_DORMANT}
+TABLE_FLAGS = {"dormant": uapi.NFT_TABLE_F_DORMANT, "persist": uapi.NFT_TABLE_F_PERSIST}
+CHAIN_FLAGS = {"offload": uapi.NFT_CHAIN_HW_OFFLOAD}
 
 
 class DesiredChain:
     """One chain as it shall be; ``source`` is the document's."""
 
-    __slots__ = ("hook", "kind", "name", "policy", "rules", "source", "userdata")
+    __slots__ = ("flags", "hook", "kind", "name", "policy", "rules", "source", "userdata")
 
     def __init__(self, source: Chain, family: str) -> None:
+        self.flags = 0
+        for flag in source.flags:
+            self.flags |= CHAIN_FLAGS[flag]
         self.source = source
         self.name = source.name
         self.hook: Hook | None = None

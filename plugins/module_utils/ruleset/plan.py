@@ -69,6 +69,9 @@ def plan_removal(tables: Iterable[tuple[str, int, str]], picture: Picture) -> Pl
     return plan
 
 
+_DECLARED_FLAGS = uapi.NFT_TABLE_F_DORMANT | uapi.NFT_TABLE_F_PERSIST
+
+
 def _plan_whole_removal(plan: TablePlan, kernel: KernelTable) -> None:
     plan.action = "remove"
     plan.chains = [compare_chains.plan_removal(chain) for chain in kernel.named_chains()]
@@ -82,7 +85,11 @@ def _plan_table(desired: DesiredTable, kernel: KernelTable | None, leaving: Leav
         return plan
     if not desired.partial and kernel.userdata != desired.userdata:
         return _plan_again(desired, kernel)
-    if not desired.partial and kernel.flags & uapi.NFT_TABLE_F_DORMANT != desired.flags:
+    changed = 0 if desired.partial else kernel.flags & _DECLARED_FLAGS ^ desired.flags
+    if changed & uapi.NFT_TABLE_F_PERSIST:
+        # nf_tables_updtable() does not change it
+        return _plan_again(desired, kernel)
+    if changed:
         plan.flags = desired.flags
     again = _made_again(desired, kernel)
     _plan_objects(plan, desired, kernel, again, leaving)

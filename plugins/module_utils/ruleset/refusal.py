@@ -97,6 +97,9 @@ def _blame(code: int, text: str, purpose: Purpose) -> Problem:
         return Problem("the kernel refused %s %s: %s" % (word, part.name, why), place, cure=cure)
     if chain is not None:
         place = chain.desired.source.place if chain.desired else ""
+        if code == errno.EOPNOTSUPP and chain.desired and chain.desired.flags:
+            # nft_chain_offload_support() and nft_flow_offload_chain() of net/netfilter/nf_tables_offload.c
+            cure = "offload wants devices that can do it, a priority above 0 and the policy accept"
         return Problem("the kernel refused chain %s: %s" % (chain.name, why), place, cure=cure)
     place = table.desired.source.place if table.desired else ""
     return Problem("the kernel refused table %s %s: %s" % (table.family, table.name, why), place, cure=cure)
