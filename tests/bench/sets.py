@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import tempfile
 from collections.abc import Iterator
@@ -90,6 +91,90 @@ class OneElement(SetEngine):
                 ),
             )
             return self.result(*alternate(repetitions, *sides))
+
+
+class OneElementLess(SetEngine):
+    """One address out of a set of 100,000."""
+
+    against = "`nft delete element`"
+    target = Faster(1)
+
+    def __init__(self, name: str, flags: str) -> None:
+        self.name = name
+        self.flags = flags
+        self.notes = "Each takes the same addresses out, one after the other."
+        self.work = "one element out of a set of 100,000 (%s)" % (flags or "single addresses")
+
+    def here(self, repetitions: int) -> Result:
+        """Take one after the other out, in one namespace by each side."""
+        text = _text("type ipv4_addr; %s" % self.flags, addresses())
+        ours_go, theirs_go = iter(addresses()[1000::7]), iter(addresses()[1000::7])
+        sent = set()
+        with namespaces(2) as (ours, theirs):
+            for host in (ours, theirs):
+                host.nft(text)
+
+            def remove(address: str) -> None:
+                done = change_elements(ours.name, "inet", "t", "s", [address], state="absent")
+                require(done.plan.changed, "nothing was removed")
+                sent.add(len(done.plan.batch))
+
+            sides = (
+                Side(remove, lambda: next(ours_go)),
+                Side(
+                    lambda address: run(
+                        theirs, "nft", "delete", "element", "inet", "t", "s", "{ %s }" % address
+                    ),
+                    lambda: next(theirs_go),
+                ),
+            )
+            taken = alternate(repetitions, *sides)
+        return self.result(*taken, "Messages sent for each: %s." % _numbers(sent))
+
+
+class EveryElement(SetEngine):
+    """All of a set's 100,000 addresses replaced by as many others, as the module ``set_elements`` does it."""
+
+    against = "`nft -f` with `flush set` and `add element`"
+    target = Faster(1)
+
+    def __init__(self, name: str, flags: str) -> None:
+        self.name = name
+        self.flags = flags
+        self.notes = "No packet meets an empty set on either side: each is one transaction."
+        self.work = "all 100,000 elements of a set replaced (%s)" % (flags or "single addresses")
+
+    def here(self, repetitions: int) -> Result:
+        """Change to and fro between two lists, in one namespace by each side."""
+        lists = [addresses(), [one.replace("10.", "11.", 1) for one in addresses()]]
+        wanted = itertools.cycle(lists[::-1])
+        sent = set()
+        with namespaces(2) as (ours, theirs), tempfile.TemporaryDirectory() as directory:
+            file = Path(directory, "set.nft")
+            for host in (ours, theirs):
+                host.nft(_text("type ipv4_addr; %s" % self.flags, lists[0]))
+            texts = itertools.cycle(
+                [
+                    "flush set inet t s\nadd element inet t s { %s }\n" % ", ".join(some)
+                    for some in lists[::-1]
+                ]
+            )
+
+            def replace(elements: list[str]) -> None:
+                done = change_elements(ours.name, "inet", "t", "s", elements, state="exact")
+                require(len(done.change.add) >= ELEMENTS, "not all was replaced")
+                sent.add(len(done.plan.batch))
+
+            sides = (
+                Side(replace, lambda: next(wanted)),
+                Side(lambda _: run(theirs, "nft", "-f", str(file)), lambda: file.write_text(next(texts))),
+            )
+            taken = alternate(repetitions, *sides, long=True)
+        return self.result(*taken, "Messages sent for each: %s." % _numbers(sent))
+
+
+def _numbers(found: set[int]) -> str:
+    return " or ".join(format(one, ",") for one in sorted(found))
 
 
 class ElementOfDocument(SetEngine):
@@ -180,6 +265,10 @@ SETS: list[Engine] = [
         "flags interval; auto-merge;",
         "Intervals that touch are joined, so the neighbours matter. nft reads the whole set first.",
     ),
+    OneElementLess("set-element-less", ""),
+    OneElementLess("set-element-less-merged", "flags interval; auto-merge;"),
+    EveryElement("set-all", ""),
+    EveryElement("set-all-merged", "flags interval; auto-merge;"),
     ElementOfDocument(),
     Capture(),
 ]

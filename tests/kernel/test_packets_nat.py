@@ -137,6 +137,29 @@ def test_dnat_by_a_map(hosts: Routed, version: int) -> None:
 
 
 @VERSIONS
+def test_dnat_by_a_declared_map_to_addresses_and_ports(hosts: Routed, version: int) -> None:
+    kind = {4: "ipv4_addr", 6: "ipv6_addr"}[version]
+    elements = {8080: "%s . 7" % SERVER[version], "8081-8090": "%s . 8" % SERVER[version]}
+    rules(
+        hosts.router,
+        {"protocol": "udp", "dnat": {"map": {"key": "dport", "data": "@servers"}}},
+        **TARGET,
+        maps=[
+            {
+                "name": "servers",
+                "type": "inet_service",
+                "map": "%s . inet_service" % kind,
+                "elements": elements,
+            }
+        ],
+    )
+    for port, expected in ((8080, 7), (8081, 8), (8090, 8)):
+        seen = first_at_server(hosts, udp(CLIENT[version], LAN[version], 4000, port))
+        assert (seen.saddr, seen.daddr, seen.dport) == (CLIENT[version], SERVER[version], expected)
+    assert hosts.forwarded([udp(CLIENT[version], LAN[version], 4000, 8091)], timeout=0.1) == []
+
+
+@VERSIONS
 def test_redirect_to_this_host(hosts: Routed, version: int) -> None:
     with echo_server(hosts.router, ANY[version]) as echo:
         rules(hosts.router, {"protocol": "tcp", "dport": 80, "redirect": echo.port}, **TARGET)
