@@ -169,6 +169,8 @@ def rules(
     """
     if draw(st.integers(0, 9)) == 9:
         return draw(statements(family))
+    if draw(st.integers(0, 4)) == 4 and family in REFERRING:
+        return draw(references(family))
     rule: Rule = {}
     maybe(draw, rule, "iifname", _interface_values)
     maybe(draw, rule, "oifname", _interface_values, 8)
@@ -455,11 +457,127 @@ def statements(family: str) -> SearchStrategy[Rule]:
     return plain | commented
 
 
+REFERRING = ("inet", "ip", "ip6")
+"""Families whose tables have what :func:`declarations` draws."""
+
+_SHIELDED = st.sampled_from([{"counter": True}, {"verdict": "accept"}, {"verdict": "drop"}])
+
+
+@functools.cache
+@st.composite
+def declarations(draw: DrawFn, family: str) -> dict[str, Any]:
+    """Sets, maps and objects by names that :func:`references` uses, with elements of every kind."""
+    version = 6 if family == "ip6" else 4
+    kind = {4: "ipv4_addr", 6: "ipv6_addr"}[version]
+    address = st.ip_addresses(v=version).map(str)
+    times = st.integers(1, 100000)
+    unique = {"unique": True, "max_size": 5}
+    plain = draw(st.lists(address, **unique))
+    bits = 32 if version == 4 else 128
+    spans = draw(
+        st.lists(st.tuples(address, st.integers(1, bits)).map(lambda two: "%s/%d" % two), max_size=5)
+    )
+    timed = [
+        {"elem": one, "timeout": draw(times)} if draw(st.booleans()) else one
+        for one in draw(st.lists(address, **unique))
+    ]
+    commented = [{"elem": one, "comment": draw(texts)} for one in draw(st.lists(address, **unique))]
+    few = draw(st.lists(st.integers(0, 65535), min_size=1, max_size=4, unique=True).map(sorted))
+    ranges = ["%d-%d" % (one, two - 1) for one, two in zip(few, few[1:]) if one < two - 1]
+    pairs = [[one, draw(ports)] for one in draw(st.lists(address, **unique))]
+    wide = ["%s . %s" % (one, draw(ranged(marks))) for one in draw(st.lists(address, **unique))]
+    size = {"size": 1000, "elements": "keep"}
+    return {
+        "sets": [
+            {"name": "plain", "type": kind, "elements": plain},
+            {"name": "wide", "type": kind, "auto_merge": True, "elements": spans},
+            {"name": "timed", "type": kind, "timeout": draw(times), "elements": timed},
+            {"name": "commented", "type": kind, "elements": commented},
+            {"name": "ports", "type": "inet_service", "elements": ranges},
+            {"name": "marks", "type": "mark", "elements": [draw(ranged(marks))]},
+            {"name": "names", "type": "ifname", "elements": ["lo", "veth*"]},
+            {"name": "pairs", "type": kind + " . inet_service", "elements": pairs},
+            {"name": "wide_pairs", "type": kind + " . mark", "flags": ["interval"], "elements": wide},
+            {"name": "seen", "type": kind, **size},
+            {"name": "seen_for", "type": kind, "timeout": draw(times), **size},
+        ],
+        "maps": [
+            {
+                "name": "verdicts",
+                "type": "inet_service",
+                "map": "verdict",
+                "elements": dict.fromkeys(ranges, "drop"),
+            },
+            {"name": "to_mark", "type": kind, "map": "mark", "elements": {one: draw(marks) for one in plain}},
+            {"name": "to_counter", "type": kind, "map": "counter", "elements": dict.fromkeys(plain, "hits")},
+            {
+                "name": "mark_counter",
+                "type": "mark",
+                "map": "counter",
+                "elements": {draw(ranged(marks)): "hits"},
+            },
+            {"name": "learned", "type": kind, "map": "mark", **size},
+        ],
+        "counters": [{"name": "hits"}],
+        "quotas": [{"name": "monthly", "quota": "over %d mbytes" % draw(st.integers(1, 100))}],
+        "limits": [{"name": "slow", "rate": draw(limits())}],
+    }
+
+
+@functools.cache
+@st.composite
+def references(draw: DrawFn, family: str) -> Rule:
+    """A rule that refers to what :func:`declarations` draws, in flat keys or as statements."""
+    network = "ip6" if family == "ip6" else "ip"
+    source = {"payload": {"protocol": network, "field": "saddr"}}
+    port = {"payload": {"protocol": "tcp", "field": "dport"}}
+    mark = {"meta": {"key": "mark"}}
+    key = draw(st.sampled_from(["saddr", "daddr"]))
+    single = draw(st.sampled_from(["plain", "wide", "timed", "commented"]))
+    flat: list[Rule] = [
+        {key: "@" + single},
+        {key: "!@" + single},
+        {"mark": "@marks"},
+        {"iifname": "@names"},
+        {"protocol": "tcp", "dport": "@ports"},
+        {"protocol": "tcp", "lookup": {"key": [key, "dport"], "set": "@pairs"}},
+        {"lookup": {"key": [key, "mark"], "set": "@wide_pairs"}},
+        {"counter": {"map": {"key": key, "data": "@to_counter"}}},
+        {"counter": {"map": {"key": "mark", "data": "@mark_counter"}}},
+        {"set": {"mark": {"map": {"key": key, "data": "@to_mark"}}}},
+        {"add": {"set": "seen", "key": key}},
+        {"update": {"set": "seen_for", "key": key, "timeout": draw(st.integers(1, 1000))}},
+        {"delete": {"set": "seen", "key": key}},
+        {"update": {"map": "learned", "key": key, "data": draw(marks)}},
+        {"add": {"map": "learned", "key": key, "data": {"key": "mark"}}},
+        {"counter": "hits"},
+        {"quota": "monthly"},
+        {"limit": "@slow"},
+    ]
+    closed: list[Rule] = [{"protocol": "tcp", "vmap": {"key": "dport", "data": "@verdicts"}}]
+    spoken: list[list[dict[str, Any]]] = [
+        [{"match": {"op": "==", "left": source, "right": "@" + single}}],
+        [{"match": {"op": "!=", "left": mark, "right": "@marks"}}, {"counter": "hits"}],
+        [{"match": {"op": "==", "left": {"concat": [source, mark]}, "right": "@wide_pairs"}}],
+        [{"vmap": {"key": port, "data": "@verdicts"}}],
+        [{"mangle": {"key": mark, "value": {"map": {"key": source, "data": "@to_mark"}}}}],
+        [{"map": {"op": "add", "elem": source, "data": draw(marks), "map": "@learned"}}],
+        [{"set": {"op": "update", "elem": source, "set": "@seen_for"}}],
+    ]
+    choice = draw(st.integers(0, 3))
+    if choice == 0:
+        return {"expr": draw(st.sampled_from(spoken))}
+    rule = draw(st.sampled_from(flat + closed))
+    return {**rule, **draw(_SHIELDED)} if rule in flat and "counter" not in rule else rule
+
+
 @st.composite
 def tables(draw: DrawFn, family: str, name: str, apart: bool = True, most_rules: int = 4) -> dict[str, Any]:
     """A table: base chains, and user chains that are jumped to from exactly one hook."""
     bases = draw(st.lists(st.sampled_from(BASES[family]), max_size=3, unique_by=lambda one: one[:2]))
     table: dict[str, Any] = {"name": name, "chains": []}
+    if family in REFERRING:
+        table.update(draw(declarations(family)))
     if family != "inet" or draw(st.booleans()):
         table["family"] = family
     maybe(draw, table, "comment", texts, 6)

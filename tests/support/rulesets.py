@@ -12,7 +12,7 @@ from typing import Any
 
 from rempart.document.declared import DeclaredFlowtable
 from rempart.document.model import Chain, load
-from rempart.netlink.attributes import attribute
+from rempart.netlink.attributes import attribute, walk
 from rempart.netlink.attributes import table as attributes
 from rempart.netlink.socket import NetlinkSocket
 from rempart.nftables import uapi
@@ -75,11 +75,19 @@ def rules_of(table: KernelTable, chain: str) -> list[canonical.Canonical]:
 
 
 def set_of(one: KernelSet) -> tuple[Any, ...]:
-    """All that an anonymous set is but for its name: what packets meet in it, and how nft lists it."""
+    """All that a set is but for its name: what packets meet in it, and how nft lists it."""
     kinds = (one.flags, one.key_type, one.key_length, one.data_type, one.data_length, one.object_type)
-    elements = tuple(sorted(one.elements or ()))
+    elements = tuple(sorted(_lasting(payload) for payload in one.elements or ()))
     orders = listed_byteorders(one.userdata, one.key_length, one.data_length)
     return (*kinds, one.policy, one.fields, one.expressions, orders, elements)
+
+
+def _lasting(element: bytes) -> bytes:
+    """An element without how long it has left."""
+    if uapi.NFTA_SET_ELEM_EXPIRATION not in attributes(element):
+        return element
+    kept = [one for one in walk(element) if one[0] != uapi.NFTA_SET_ELEM_EXPIRATION]
+    return b"".join(attribute(kind, data) for kind, data in kept)
 
 
 def listed_byteorders(userdata: bytes, key_length: int, data_length: int) -> dict[int, bytes]:
