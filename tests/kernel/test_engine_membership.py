@@ -678,3 +678,24 @@ def test_a_map_leads_to_what_is_there(body: str, elements: Any, known: str, netn
     (problem,) = failure(netns, elements).problems
     assert (problem.place, problem.found, problem.allowed) == ("elements", "wbe", known)
     assert problem.cure == "did you mean 'web'?"
+
+
+def test_a_network_stays_whole_that_held_timed_pieces(netns: Namespace) -> None:
+    held = (
+        "10.0.0.0/24 timeout 1h",
+        '10.0.2.0/24 timeout 1h comment "friend"',
+        "10.0.4.0/24",
+        "11.0.0.0/8 timeout 1h",
+    )
+    body = "type ipv4_addr; flags interval, timeout; auto-merge; elements = { %s }" % ", ".join(held)
+    netns.nft("table inet t {\nset s {\n%s\n}\n}\n" % body)
+    assert change(netns, "10.0.0.0/8").changed
+    found = list_elements(netns.name, "inet", "t", "s").texts
+    assert [one.partition(" timeout")[0] for one in found] == [
+        "10.0.0.0/23",
+        '10.0.2.0/24 comment "friend"',
+        "10.0.3.0-10.255.255.255",
+        "11.0.0.0/8",
+    ]
+    assert [one for one in found if "timeout" in one] == found[-1:]
+    assert not change(netns, "10.0.0.0/8").changed

@@ -470,7 +470,7 @@ def declarations(draw: DrawFn, family: str) -> dict[str, Any]:
     version = 6 if family == "ip6" else 4
     kind = {4: "ipv4_addr", 6: "ipv6_addr"}[version]
     address = st.ip_addresses(v=version).map(str)
-    times = st.integers(1, 100000)
+    times = st.integers(1000, 100000)  # none ends while a test runs
     unique = {"unique": True, "max_size": 5}
     plain = draw(st.lists(address, **unique))
     bits = 32 if version == 4 else 128

@@ -14,7 +14,11 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 
+from ..nftables import uapi
 from .element_attributes import Rest, combined, differs, is_timed, value_of
+
+
+_TIMES = (uapi.NFTA_SET_ELEM_TIMEOUT, uapi.NFTA_SET_ELEM_EXPIRATION)
 
 
 class Interval:
@@ -84,12 +88,15 @@ class Holding:
         """Have every number of an interval in the set. Raises Overlap.
 
         What is there stays as it is, unless it lies inside and ``given`` says something
-        else of it; ``refresh`` begins the time of those anew.
+        else of it; ``refresh`` begins the time of those anew. Where the set merges, a piece
+        of a larger ``given`` without a timeout loses its own: all of it shall stay.
         """
         near = self.near(given.low, given.high)
         for one in near:
             if value_of(one.rest) != value_of(given.rest) and (one.low, one.high) != (given.low, given.high):
                 raise Overlap(given, one)
+        if self.merge and uapi.NFTA_SET_ELEM_TIMEOUT not in dict(given.rest):
+            near = self._lasting(given, near)
         holes = _holes(given, near)
         if holes and near and not self.merge:
             raise Overlap(given, near[0])
@@ -101,6 +108,18 @@ class Holding:
                 self._insert(Interval(one.low, one.high, combined(one.rest, given.rest)))
         for low, high in holes:
             self._insert(self._joined(low, high) if self._joins(given) else Interval(low, high, given.rest))
+
+    def _lasting(self, given: Interval, near: list[Interval]) -> list[Interval]:
+        """Take the timeouts of what lies inside a larger interval; what is left near it."""
+        for one in near:
+            rest = tuple(attribute for attribute in one.rest if attribute[0] not in _TIMES)
+            timed = uapi.NFTA_SET_ELEM_TIMEOUT in dict(one.rest)
+            if not timed or not given.covers(one) or one.covers(given):
+                continue
+            self._remove(one)
+            if rest:
+                self._insert(Interval(one.low, one.high, rest))
+        return self.near(given.low, given.high)
 
     def take(self, given: Interval) -> None:
         """Have no number of an interval in the set. Raises Overlap."""
