@@ -20,8 +20,8 @@ description:
     a set with a hundred thousand is one small message.
   - In a set of intervals an address that a network or a range covers already is no change. Where the set has
     C(auto-merge), networks and ranges that overlap or touch are joined, and those from which a part is taken
-    are split; what is left keeps its timeout and comment. A network without a timeout stays whole, so pieces of
-    it that were there with a timeout lose that. In other sets an interval comes and goes as a
+    are split; what is left keeps its timeout and comment. A network without a timeout stays whole, so pieces
+    of it that were there with a timeout lose that. In other sets an interval comes and goes as a
     whole, and an overlap in part is an error.
   - An element that is there stays as it is, unless what is given for it (timeout, comment, counter, value of
     a map) differs. What is not given is not compared.

@@ -94,3 +94,9 @@ def test_an_object_is_put_and_listed(key: str, example: Any, netns: Namespace) -
     if key == "ct_timeouts":
         table["family"] = "ip"
     assert example["name"] in put(table, netns)
+
+
+def test_an_element_with_the_timeout_of_its_set_is_in_line(netns: Namespace) -> None:
+    """The kernel does not tell the two apart."""
+    elements = [{"elem": "10.0.0.1", "timeout": "1h"}, "10.0.0.2", {"elem": "10.0.0.3", "timeout": "2h"}]
+    put({"sets": [{"name": "s", "type": "ipv4_addr", "timeout": "1h", "elements": elements}]}, netns)

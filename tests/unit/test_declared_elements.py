@@ -154,6 +154,7 @@ def test_the_error_names_both(table: dict[str, Any], place: str, message: str) -
     [
         a_set("10.0.0.1", "10.0.0.1", size=1),
         a_set(TIMED, dict(TIMED), timeout="1h"),
+        a_set(TIMED, "10.0.0.1", timeout="2h"),
         a_set("10.0.0.0/24", "10.0.0.9/24", size=1),
         a_set("10.0.0.0/24", "10.0.1.0/24", auto_merge=True, size=1),
         a_set("10.0.0.0/24", "10.0.1.0/24", "*", size=2),

@@ -17,7 +17,6 @@ from collections.abc import Iterable
 from ..nftables import uapi
 from .element_attributes import Rest, combined, differs, is_timed, value_of
 
-
 _TIMES = (uapi.NFTA_SET_ELEM_TIMEOUT, uapi.NFTA_SET_ELEM_EXPIRATION)
 
 

@@ -149,6 +149,9 @@ def fill(content: SetContent, items: Any, merge: bool) -> None:
         except DocumentError as error:
             raise error.at("[%d]" % index) from None
         element.index, element.item = index, one[0] if mapped else one
+        if element.timeout == content.timeout:
+            # the kernel does not tell the set's own of each element
+            element.timeout = 0
         elements.append(element)
     _encode(content, elements, merge)
 
