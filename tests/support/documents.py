@@ -460,7 +460,9 @@ def statements(family: str) -> SearchStrategy[Rule]:
 REFERRING = ("inet", "ip", "ip6")
 """Families whose tables have what :func:`declarations` draws."""
 
-_SHIELDED = st.sampled_from([{"counter": True}, {"verdict": "accept"}, {"verdict": "drop"}])
+_ENDINGS: SearchStrategy[Rule] = st.sampled_from(
+    [{"counter": True}, {"verdict": "accept"}, {"verdict": "drop"}]
+)
 
 
 @functools.cache
@@ -469,23 +471,20 @@ def declarations(draw: DrawFn, family: str) -> dict[str, Any]:
     """Sets, maps and objects by names that :func:`references` uses, with elements of every kind."""
     version = 6 if family == "ip6" else 4
     kind = {4: "ipv4_addr", 6: "ipv6_addr"}[version]
-    address = st.ip_addresses(v=version).map(str)
+    address = _ipv4 if version == 4 else _ipv6
     times = st.integers(1000, 100000)  # none ends while a test runs
-    unique = {"unique": True, "max_size": 5}
-    plain = draw(st.lists(address, **unique))
+    some = st.lists(address, unique=True, max_size=5)
+    plain = draw(some)
     bits = 32 if version == 4 else 128
     spans = draw(
         st.lists(st.tuples(address, st.integers(1, bits)).map(lambda two: "%s/%d" % two), max_size=5)
     )
-    timed = [
-        {"elem": one, "timeout": draw(times)} if draw(st.booleans()) else one
-        for one in draw(st.lists(address, **unique))
-    ]
-    commented = [{"elem": one, "comment": draw(texts)} for one in draw(st.lists(address, **unique))]
+    timed = [{"elem": one, "timeout": draw(times)} if draw(st.booleans()) else one for one in draw(some)]
+    commented = [{"elem": one, "comment": draw(texts)} for one in draw(some)]
     few = draw(st.lists(st.integers(0, 65535), min_size=1, max_size=4, unique=True).map(sorted))
     ranges = ["%d-%d" % (one, two - 1) for one, two in zip(few, few[1:]) if one < two - 1]
-    pairs = [[one, draw(ports)] for one in draw(st.lists(address, **unique))]
-    wide = ["%s . %s" % (one, draw(ranged(marks))) for one in draw(st.lists(address, **unique))]
+    pairs = [[one, draw(ports)] for one in draw(some)]
+    wide = ["%s . %s" % (one, draw(ranged(marks))) for one in draw(some)]
     size = {"size": 1000, "elements": "keep"}
     return {
         "sets": [
@@ -568,7 +567,7 @@ def references(draw: DrawFn, family: str) -> Rule:
     if choice == 0:
         return {"expr": draw(st.sampled_from(spoken))}
     rule = draw(st.sampled_from(flat + closed))
-    return {**rule, **draw(_SHIELDED)} if rule in flat and "counter" not in rule else rule
+    return {**rule, **draw(_ENDINGS)} if rule in flat and "counter" not in rule else rule
 
 
 @st.composite
