@@ -87,7 +87,7 @@ class LocalEnds:
         if not self._open:
             return []
         with SocketDiagnostics(self._netns) as diagnostics:
-            found = _all(diagnostics, {protocol for protocol, _ in self._open})
+            found = _all(diagnostics, {protocol for protocol, _unused in self._open})
         return [one for end, which in self._open.items() if end not in found for one in which]
 
 

@@ -379,7 +379,7 @@ def _unique(elements: Iterable[tuple[bytes, _Element]]) -> list[bytes]:
         first, earlier = found.setdefault(key, (payload, element))
         if first != payload:
             raise _twice(earlier, element)
-    return [payload for payload, _ in found.values()]
+    return [payload for payload, _unused in found.values()]
 
 
 def _twice(one: _Element, other: _Element) -> Clash:
