@@ -162,14 +162,16 @@ def rules(
     targets: list[str],
     apart: bool = True,
     inner: bool = False,
+    referring: bool = True,
 ) -> Rule:
     """A rule for a chain that packets reach by this hook; ``targets`` are chains to jump to.
 
-    ``inner``: it stands in an inline chain itself.
+    ``inner``: it stands in an inline chain itself. ``referring``: it may refer to what the
+    documents declare.
     """
     if draw(st.integers(0, 9)) == 9:
         return draw(statements(family))
-    if draw(st.integers(0, 4)) == 4 and family in REFERRING:
+    if referring and draw(st.integers(0, 4)) == 4 and family in REFERRING:
         return draw(references(family))
     rule: Rule = {}
     maybe(draw, rule, "iifname", _interface_values)
@@ -192,7 +194,7 @@ def rules(
     maybe(draw, rule, "counter", st.just(True), 2)
     maybe(draw, rule, "log", logs(), 8)
     _changes(draw, rule, family, hook, priority, apart)
-    inside = None if inner else rules(family, kind, hook, priority, targets, apart, True)
+    inside = None if inner else rules(family, kind, hook, priority, targets, apart, True, referring)
     _ending(draw, rule, family, kind, hook, targets, inside)
     if not rule.keys() - {"nfproto"}:
         rule["counter"] = True  # or there would be nothing to say in a table of that family

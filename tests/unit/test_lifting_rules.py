@@ -193,7 +193,7 @@ def test_a_mark_set_to_itself_is_flat() -> None:
 @given(data=st.data(), family=st.sampled_from(sorted(documents.BASES)))
 def test_lifting_says_the_same_of_generated_rules(data: st.DataObject, family: str) -> None:
     kind, hook, _ = data.draw(st.sampled_from(documents.BASES[family]))
-    rule = data.draw(documents.rules(family, kind, hook, 0, ["other"], apart=False))
+    rule = data.draw(documents.rules(family, kind, hook, 0, ["other"], apart=False, referring=False))
     for statements in lower(rule, family):
         lifted = lift(statements, family)
         assert lower(lifted, family) == [statements]

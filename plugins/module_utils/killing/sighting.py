@@ -81,5 +81,5 @@ def ports_of(ends: Collection[Ends]) -> list[bytes]:
     """
     return [
         attribute(uapi.CTA_PROTO_SRC_PORT, port.to_bytes(2, "big"))
-        for port in sorted({port for _unused, port, _unused, _unused in ends})
+        for port in sorted({end[1] for end in ends})
     ]
