@@ -23,7 +23,7 @@ ODD = st.one_of(
 STATES = sorted({word for name in TIMEOUTS for word in understood(name)})
 TIMES = st.dictionaries(st.sampled_from([*STATES, "opne"]), ODD, max_size=4) | ODD
 SECTIONS = st.dictionaries(
-    st.sampled_from([*(key for key in KEYS if key not in ("helpers", "policies")), "nf_conntrack_max", "x", 5]),
+    st.sampled_from([*sorted(set(KEYS) - {"helpers", "policies"}), "nf_conntrack_max", "x", 5]),
     st.one_of(
         ODD,
         st.lists(ODD, max_size=4),
