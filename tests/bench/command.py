@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,13 +14,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.support.namespaces import Namespace, namespaces
+from tests.support.sources import copied
 
 from . import firewalls, interpreter
 from .measure import Side, alternate
 from .programs import require, run
 from .results import Benchmark, Faster, Result, Target
 
-SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSES", "plugins/module_utils", "command")
 SETTLE = 0.3  # seconds: the kernel frees a removed ruleset after the transaction has returned
 
 INSTALLED = (
@@ -44,16 +43,7 @@ def installed() -> Iterator[str]:
         python = place / "bin/python"
         (found,) = place.glob("lib/python*/site-packages")
         (found / "dependencies.pth").write_text(interpreter.packages() + "\n")
-        sources = Path(directory, "sources")
-        for name in SOURCES:
-            copy = sources / name
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            if (interpreter.ROOT / name).is_dir():
-                shutil.copytree(
-                    interpreter.ROOT / name, copy, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
-                )
-            else:
-                shutil.copy(interpreter.ROOT / name, copy)
+        sources = copied(Path(directory, "sources"))
         pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps"]
         pip += ["--no-build-isolation", "--force-reinstall", "--disable-pip-version-check"]
         done = subprocess.run([*pip, str(sources)], capture_output=True, text=True)

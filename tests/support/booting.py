@@ -42,6 +42,8 @@ def command(root: Path) -> list[str]:
     return shlex.split(line.partition("=")[2])
 
 
-def boot(namespace: Namespace, root: Path) -> subprocess.CompletedProcess[str]:
-    """Run what the unit runs."""
-    return namespace.run("unshare", "--mount", "sh", "-c", _SCRIPT, str(root), *command(root), check=False)
+def boot(namespace: Namespace, root: Path, python: str = "") -> subprocess.CompletedProcess[str]:
+    """Run what the unit runs, under another Python if one is given."""
+    unit, *arguments = command(root)
+    line = [python or unit, *arguments]
+    return namespace.run("unshare", "--mount", "sh", "-c", _SCRIPT, str(root), *line, check=False)

@@ -68,12 +68,14 @@ class Shown:
         self.text = text
 
 
-def on_terminal(*arguments: object, env: dict[str, str] | None = None, columns: int = 100) -> Shown:
+def on_terminal(
+    *arguments: object, env: dict[str, str] | None = None, columns: int = 100, script: Path = SCRIPT
+) -> Shown:
     """Run the command on a terminal of its own, both outputs to it."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     with subprocess.Popen(
-        [str(SCRIPT), *map(str, arguments)],
+        [str(script), *map(str, arguments)],
         stdin=slave,
         stdout=slave,
         stderr=slave,

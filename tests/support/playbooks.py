@@ -54,6 +54,7 @@ def play(
     tasks: Sequence[Mapping[str, Any]],
     *arguments: str,
     prefix: Sequence[str] = (),
+    bin: Path = Path(sys.executable).parent,
     environment: Mapping[str, str] | None = None,
     check: bool = True,
     timeout: float = 120,
@@ -61,8 +62,8 @@ def play(
 ) -> Played:
     """Run the tasks on the hosts, which are network namespaces unless their variables say otherwise.
 
-    ``arguments`` go to ansible-playbook, ``play_keys`` into the play; ``prefix``
-    is a command line to run it under. With ``check`` a playbook that fails
+    ``arguments`` go to ansible-playbook, which is in the directory ``bin``, ``play_keys`` into the
+    play; ``prefix`` is a command line to run it under. With ``check`` a playbook that fails
     raises AssertionError. Everything is written below ``directory``.
     """
     inventory, playbook, record = (directory / name for name in ("inventory.yml", "play.yml", "record"))
@@ -71,7 +72,7 @@ def play(
         json.dumps([{"hosts": "all", "gather_facts": False, **play_keys, "tasks": list(tasks)}])
     )
     record.write_text("")
-    command = [*prefix, str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory)]
+    command = [*prefix, str(bin / "ansible-playbook"), "-i", str(inventory)]
     done = subprocess.run(
         [*command, str(playbook), *arguments],
         stdin=subprocess.DEVNULL,
