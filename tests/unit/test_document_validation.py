@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import builtins
+import sys
+from types import ModuleType
 from typing import Any
 
 import jsonschema
@@ -109,6 +111,14 @@ def test_fast_and_slow_check_say_the_same(monkeypatch: pytest.MonkeyPatch) -> No
     forbid(monkeypatch, "jsonschema_rs")
     assert [str(problem) for problem in check(bad)] == fast
     assert len(fast) == 4
+
+
+def test_a_jsonschema_rs_that_is_too_old_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jsonschema_rs", ModuleType("jsonschema_rs"))
+    monkeypatch.setattr(validation, "_cache", {})
+    assert check(document({"verdict": "accept"})) == []
+    (problem,) = check(document({"verdct": "accept"}))
+    assert problem.place == "tables[0].chains[0].rules[0].verdct"
 
 
 def test_without_jsonschema_the_cure_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

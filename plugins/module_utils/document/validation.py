@@ -52,11 +52,12 @@ def _fast(part: str) -> Any:
     key = "fast " + part
     if key not in _cache:
         try:
-            import jsonschema_rs
+            # Before 0.20 it has none
+            from jsonschema_rs import validator_for
         except ImportError:
             _cache[key] = None
         else:
-            _cache[key] = jsonschema_rs.validator_for(_part(part))
+            _cache[key] = validator_for(_part(part))
     return _cache[key]
 
 
