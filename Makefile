@@ -5,6 +5,7 @@
 # make test    every test; as root a skipped test is a failed one
 # make fleet   100 network namespaces as hosts of one play, with molecule
 # make bench   the speed of the engine against other tools'
+# make matrix  every version of Python, ansible-core and packages that is promised
 # make lint    ruff, mypy, ansible-lint, and the linters of documentation, changelog and licences
 # make sanity  ansible-test sanity over the collection as Galaxy gets it
 # make docs    the documentation as a web site, in .build/site
@@ -32,7 +33,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH):/usr/sbin:/sbin
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/$(BUILD)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test fleet bench lint sanity docs reference lock clean
+.PHONY: help setup demo test fleet bench matrix lint sanity docs reference lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -52,6 +53,9 @@ fleet: setup
 bench: setup $(BUILD)/test-programs
 	@$(BIN)/python tests/bench/run.py
 
+matrix: setup
+	@$(BIN)/python tests/compatibility/run.py
+
 lint: $(BUILD)/python $(BUILD)/typing/rempart lint-collection
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -61,6 +65,7 @@ lint: $(BUILD)/python $(BUILD)/typing/rempart lint-collection
 	@$(BIN)/mypy plugins/connection
 	@$(BIN)/mypy extensions
 	@MYPYPATH=$(BUILD)/typing $(BIN)/mypy --package tests.sanity
+	@MYPYPATH=$(BUILD)/typing $(BIN)/mypy --package tests.compatibility
 	@$(BIN)/mypy docs/docsite/build.py
 
 reference: $(BUILD)/python

@@ -39,7 +39,9 @@ options:
       - Not for playbooks. The options as the action plugin has checked them, as JSON text.
     type: str
 requirements:
-  - jsonschema on the controller; with jsonschema-rs 0.20 or later beside it, large documents are checked much faster
+  - >-
+    jsonschema on the controller; with jsonschema-rs 0.20 or later beside it, large documents are checked much
+    faster
 notes:
   - All that is wrong with the options is reported at once, by the controller, before any host is touched.
 """
