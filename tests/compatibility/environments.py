@@ -50,7 +50,8 @@ def make(interpreter: Interpreter, place: Path, pip: bool = True) -> None:
     command = [interpreter.path, "-m", "venv", *([] if pip else ["--without-pip"]), str(place)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError("no virtual environment of Python %s:\n%s" % (interpreter.version, done.stdout))
+        said = done.stdout + done.stderr
+        raise RuntimeError("no virtual environment of Python %s:\n%s" % (interpreter.version, said))
 
 
 def install(place: Path, requirements: Sequence[str]) -> None:
