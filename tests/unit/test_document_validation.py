@@ -121,6 +121,20 @@ def test_a_jsonschema_rs_that_is_too_old_is_not_asked(monkeypatch: pytest.Monkey
     assert problem.place == "tables[0].chains[0].rules[0].verdct"
 
 
+@pytest.mark.parametrize("error", [ValueError, SystemError])
+def test_what_jsonschema_rs_cannot_read_is_left_to_jsonschema(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Fast:
+        def is_valid(self, instance: Any) -> bool:
+            raise error("surrogates not allowed")
+
+    monkeypatch.setattr(validation, "_cache", {"fast document": Fast(), "fast rule": Fast()})
+    assert check(document({"comment": "\ud800", "verdict": "accept"})) == []
+    (problem,) = check(document({"comment": "\ud800", "verdct": "accept"}))
+    assert problem.place == "tables[0].chains[0].rules[0].verdct"
+
+
 def test_without_jsonschema_the_cure_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     forbid(monkeypatch, "jsonschema", "jsonschema_rs")
     with pytest.raises(HostError, match="install python3-jsonschema"):

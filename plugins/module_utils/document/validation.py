@@ -77,13 +77,14 @@ def _part(part: str) -> dict[str, Any]:
 
 def _says_yes(fast: Any, instance: Any) -> bool:
     """Whether the fast validator accepts; what it cannot read is first made plain."""
+    # Of a text that is no Unicode an older jsonschema-rs (0.34 on Python 3.9) makes a SystemError
     try:
         return bool(fast.is_valid(instance))
-    except ValueError:
+    except (ValueError, SystemError):
         pass
     try:
         return bool(fast.is_valid(json.loads(json.dumps(instance))))
-    except (TypeError, ValueError, RecursionError):
+    except (TypeError, ValueError, RecursionError, SystemError):
         return False
 
 
