@@ -29,8 +29,9 @@ warning of Ansible's make a cell fail. The host's Python is the oldest one here,
 """
 FLOOR = """\
 What `requires_ansible` in meta/runtime.yml says: the very first release that it allows passes the same
-playbook. The series before it is told that it is not supported, and refused with
-`collections_on_ansible_version_mismatch=error`.\
+playbook. The series before it is refused where `collections_on_ansible_version_mismatch` is `error`. By
+default Ansible warns that the collection does not support it and goes on, and a task on tables still works;
+nothing is promised of that.\
 """
 HOST = """\
 The same playbook with this Python on the host, which has no package installed, under the newest
@@ -43,8 +44,9 @@ back, in check mode too.\
 COMMAND = """\
 `pip install` from the source tree into a fresh virtual environment; then `validate` (a good document and a
 bad one), `plan`, `apply`, a second `apply` that changes nothing, `show`, `conntrack list` and `kill`, on a
-router with real connections. The lowest packages are those that pyproject.toml promises: %s. Where one of
-them has no wheel for a Python, that is said.\
+router with real connections. The lowest packages are those that pyproject.toml promises:
+%s.
+Where one of them has no wheel for a Python, that is said.\
 """
 UNIT = """\
 The engine's own tests (tests/unit) with the installed command, on the oldest and the newest Python here.\
