@@ -16,7 +16,7 @@ from rempart.netlink.socket import NetlinkSocket
 from rempart.ruleset import saved
 from rempart.ruleset.capture import capture
 from rempart.ruleset.membership import change_elements
-from rempart.session.keep import put_back
+from rempart.session.before import Before
 
 from tests.support.command import rempart
 from tests.support.namespaces import Namespace
@@ -185,5 +185,5 @@ def test_what_was_taken_back_has_the_time_that_it_had(netns: Namespace) -> None:
     outcome = apply({"tables": [{"name": "t"}]}, netns)
     assert rests(netns) == []
     assert outcome.plan is not None
-    put_back(outcome.plan, netns.name)
+    Before(outcome.plan, netns.name).put_back()
     assert in_time(rests(netns))
