@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rempart.errors import DocumentError, RempartError
-from rempart.ruleset.reconcile import Outcome, reconcile
+from rempart.ruleset.reconcile import Outcome, Source, reconcile
 
 from .documents import Document
 from .progress import progress_of
@@ -54,9 +54,11 @@ def run(
     netns: str | None,
     check: bool,
     full: bool,
+    keep_session: bool = False,
 ) -> Done:
-    """Compare, and unless ``check`` apply. Raises RempartError, with all problems of a wrong document.
+    """Compare, and unless ``check`` apply; with ``keep_session`` as ``reconcile_keeping`` does.
 
+    Raises RempartError, with all problems of a wrong document.
     Whatever can be known to be wrong with either half is known before either is changed.
     """
     section = None
@@ -66,7 +68,8 @@ def run(
             conntrack = None if section is None else _plan(section["conntrack"], netns)
             outcome = None
             if has_tables(document):
-                outcome = reconcile(document.source(), netns, check=check, full=full, progress=progress)
+                way = _keeping if keep_session else reconcile
+                outcome = way(document.source(), netns, check=check, full=full, progress=progress)
         except DocumentError as error:
             if document.parsed is None and section is None:
                 raise
@@ -79,6 +82,12 @@ def run(
         _apply(conntrack, outcome)
     session.stage = "compared" if check or not done.changed else "done"
     return done
+
+
+def _keeping(source: Source, netns: str | None, **options: Any) -> Outcome:
+    from rempart.session.keep import reconcile_keeping
+
+    return reconcile_keeping(source, netns, **options)[0]
 
 
 def _plan(section: Any, netns: str | None) -> Tracking:

@@ -89,6 +89,16 @@ def full(function: Function) -> Function:
     )(function)
 
 
+def keep_session(function: Function) -> Function:
+    """``--keep-session/--no-keep-session``."""
+    return click.option(
+        "--keep-session/--no-keep-session",
+        default=True,
+        show_default=True,
+        help="Take the change back if it cuts the connection that this was typed over, such as one of SSH.",
+    )(function)
+
+
 def diff(default: bool) -> Callable[[Function], Function]:
     """``--diff/--no-diff``."""
     return click.option(

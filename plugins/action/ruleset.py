@@ -12,27 +12,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..plugin_utils import confirming
-from ..plugin_utils.controller import DocumentAction, checked
+from ..plugin_utils.confirming import ConfirmingAction
+from ..plugin_utils.controller import checked
 
 
-class ActionModule(DocumentAction):
+class ActionModule(ConfirmingAction):
     """Check the tables before any host is touched, and afterwards whether the host can still be reached."""
 
     module = "ruleset"
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Run the module, and confirm what it did."""
-        result = super().run(tmp, task_vars)
-        pending = result.pop("_pending", None)
-        if pending is not None:
-            result.update(confirming.confirm(self, pending))
-        return result
-
     def arguments(self, args: dict[str, Any]) -> dict[str, Any]:
         """``_document`` instead of ``tables``; for tables that shall go only their names count."""
-        if not self._task.async_val:
-            args = {**args, "_confirm": confirming.seconds(self)}
+        args = self.confirmed(args)
         if "tables" not in args:
             return args
         tables = args["tables"]

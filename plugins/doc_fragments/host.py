@@ -45,3 +45,29 @@ requirements:
 notes:
   - All that is wrong with the options is reported at once, by the controller, before any host is touched.
 """
+
+    # For modules that may change what lets the connection pass that they come by.
+    KEEPING = r"""
+options:
+  keep_session:
+    description:
+      - Keep the TCP connection that carries the task, such as Ansible's over SSH, whatever the rules say.
+      - It is found among the sockets of the processes that the module descends from. Before a change it is
+        entered in the table of connections, if it is older than connection tracking, so that it is
+        C(established) to the new rules. After the change a packet of it must come through within five
+        seconds, or else what was changed is put back as it was and the task fails.
+      - Then the controller makes a new connection, and confirms the change over it. A change that nobody
+        confirms, since the rules let in no new connection or the controller is gone, the host takes back
+        by itself, after twice the connection's timeout and ten seconds.
+      - Where nothing changes, and on hosts that no connection leads to, this does nothing. A change takes up
+        to a second longer.
+      - Needs Linux 5.6 and, in a container, the capability CAP_SYS_PTRACE. Elsewhere, and in tasks that run
+        with C(async), no connection is found.
+    type: bool
+    default: true
+  _confirm:
+    description:
+      - Not for playbooks. The seconds within which the action plugin confirms a change.
+    type: float
+    default: 0.0
+"""

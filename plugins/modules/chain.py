@@ -25,6 +25,7 @@ extends_documentation_fragment:
   - rempart.netfilter.attributes
   - rempart.netfilter.host
   - rempart.netfilter.host.checked
+  - rempart.netfilter.host.keeping
 options:
   table:
     description: The name of the table that the chain is in.
@@ -235,6 +236,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.ansible.document import chain_document, result_of, source_of, text_of
 from ..module_utils.ansible.failure import failing
+from ..module_utils.ansible.keeping import KEEPING, applied
 from ..module_utils.ansible.options import CHAIN, DOCUMENT, FAMILY, NETNS, STATE, given
 from ..module_utils.ansible.places import CHAIN as PLACES
 
@@ -249,14 +251,13 @@ def main() -> None:
             **CHAIN,
             "state": STATE,
             "netns": NETNS,
+            **KEEPING,
             "_document": DOCUMENT,
         },
         supports_check_mode=True,
     )
     params = module.params
     with failing(module, PLACES):
-        from ..module_utils.ruleset.reconcile import reconcile
-
         text = params["_document"] or text_of(chain_document(given(params)))
         gone: list[str] = []
         if params["state"] == "absent":
@@ -264,10 +265,8 @@ def main() -> None:
 
             refuse_removal(params["family"], params["table"], params["name"], params["netns"])
             gone = [params["name"]]
-        outcome = reconcile(
-            source_of(text), params["netns"], module.check_mode, partial=True, remove_chains=gone
-        )
-        module.exit_json(**result_of(outcome, module._diff, PLACES))
+        outcome, pending = applied(module, source_of(text), partial=True, remove_chains=gone)
+        module.exit_json(**result_of(outcome, module._diff, PLACES), **pending)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ extends_documentation_fragment:
   - rempart.netfilter.attributes
   - rempart.netfilter.host
   - rempart.netfilter.host.checked
+  - rempart.netfilter.host.keeping
 options:
   tables:
     description:
@@ -177,27 +178,6 @@ options:
         which every change of any ruleset increments, that nothing has changed since.
     type: bool
     default: false
-  keep_session:
-    description:
-      - Keep the TCP connection that carries the task, such as Ansible's over SSH, whatever the tables say.
-      - It is found among the sockets of the processes that the module descends from. Before a change it is
-        entered in the table of connections, if it is older than connection tracking, so that it is
-        C(established) to the new rules. After the change a packet of it must come through within five
-        seconds, or else the tables are put back as they were and the task fails.
-      - Then the controller makes a new connection, and confirms the change over it. A change that nobody
-        confirms, since the tables let in no new connection or the controller is gone, the host takes back
-        by itself, after twice the connection's timeout and ten seconds.
-      - Where nothing changes, and on hosts that no connection leads to, this does nothing. A change takes up
-        to a second longer.
-      - Needs Linux 5.6 and, in a container, the capability CAP_SYS_PTRACE. Elsewhere, and in tasks that run
-        with C(async), no connection is found.
-    type: bool
-    default: true
-  _confirm:
-    description:
-      - Not for playbooks. The seconds within which the action plugin confirms a change.
-    type: float
-    default: 0.0
 seealso:
   - module: rempart.netfilter.chain
     description: One chain, its siblings left alone.
@@ -367,11 +347,13 @@ errors:
 """
 
 import json
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.ansible.document import result_of, source_of, text_of
 from ..module_utils.ansible.failure import failing
+from ..module_utils.ansible.keeping import KEEPING, applied
 from ..module_utils.ansible.options import DOCUMENT, NETNS, STATE, TABLES, given_tables
 
 
@@ -383,25 +365,19 @@ def main() -> None:
             "state": STATE,
             "netns": NETNS,
             "full": {"type": "bool", "default": False},
-            "keep_session": {"type": "bool", "default": True},
+            **KEEPING,
             "_document": DOCUMENT,
-            "_confirm": {"type": "float", "default": 0.0},
         },
         supports_check_mode=True,
     )
     params = module.params
     with failing(module):
-        from ..module_utils.ruleset.reconcile import reconcile, remove
-        from ..module_utils.session.keep import reconcile_keeping
+        from ..module_utils.ruleset.reconcile import remove
 
         text = params["_document"] or text_of({"tables": given_tables(params["tables"])})
-        pending = None
+        pending: dict[str, Any] = {}
         if params["state"] == "present":
-            options = source_of(text), params["netns"], module.check_mode, params["full"]
-            if params["keep_session"]:
-                outcome, pending = reconcile_keeping(*options, confirm=params["_confirm"])
-            else:
-                outcome = reconcile(*options)
+            outcome, pending = applied(module, source_of(text), full=params["full"])
         else:
             tables = json.loads(text)["tables"]
             outcome = remove(
@@ -409,10 +385,7 @@ def main() -> None:
                 params["netns"],
                 module.check_mode,
             )
-        result = result_of(outcome, module._diff)
-        if pending is not None:
-            result["_pending"] = pending
-        module.exit_json(**result)
+        module.exit_json(**result_of(outcome, module._diff), **pending)
 
 
 if __name__ == "__main__":

@@ -19,9 +19,26 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.connection import ConnectionBase
 
 from ..module_utils.session.pending import TAKEN_BACK
+from .controller import DocumentAction
 
 _TRIES = 5  # to reach the host once it has taken the change back
 _BETWEEN = 2.0  # seconds
+
+
+class ConfirmingAction(DocumentAction):
+    """An action whose module may leave a change that waits to be confirmed."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the module, and confirm what it did."""
+        result = super().run(tmp, task_vars)
+        pending = result.pop("_pending", None)
+        if pending is not None:
+            result.update(confirm(self, pending))
+        return result
+
+    def confirmed(self, args: dict[str, Any]) -> dict[str, Any]:
+        """The arguments, with how long the host shall wait unless nobody waits for the task."""
+        return args if self._task.async_val else {**args, "_confirm": seconds(self)}
 
 
 def seconds(action: ActionBase) -> float:

@@ -9,6 +9,7 @@ import json
 import shlex
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -24,6 +25,7 @@ from rempart.session import carrier, tracked
 from rempart.session.keep import reconcile_keeping
 from rempart.session.pending import TAKEN_BACK
 
+from tests.support.command import SCRIPT
 from tests.support.namespaces import Namespace, veth
 from tests.support.ssh import SshServer
 
@@ -281,3 +283,36 @@ def test_change_that_is_confirmed_stays(pair: Pair, server: SshServer) -> None:
     # Where nothing changes there is nothing to confirm.
     again = apply_over_ssh(server, pair.client, strict(), confirm=2)
     assert (again["changed"], again["pending"]) == (False, None)
+
+
+def applied_by_hand(
+    server: SshServer, client: Namespace, directory: Path, document: dict[str, Any], *options: str
+) -> subprocess.CompletedProcess[str]:
+    """What ``rempart apply`` says to whoever types it over SSH."""
+    file = directory / "firewall.json"
+    file.write_text(json.dumps(document))
+    return server.command(client, shlex.join([str(SCRIPT), "apply", str(file), *options]))
+
+
+def test_command_over_ssh_keeps_its_own_connection(pair: Pair, server: SshServer, directory: Path) -> None:
+    done = applied_by_hand(server, pair.client, directory, strict())
+    assert done.returncode == 0 and "applied" in done.stdout, done.stdout + done.stderr
+    assert applied_by_hand(server, pair.client, directory, strict()).stdout == "nothing to do\n"
+    assert pair.machine.nft_text("tables") == "table inet edge\n"
+
+
+def test_command_over_ssh_takes_back_what_would_cut_it(
+    pair: Pair, server: SshServer, directory: Path
+) -> None:
+    closed = strict("accept", {"protocol": "tcp", "dport": "ssh", "verdict": "drop"})
+    done = applied_by_hand(server, pair.client, directory, closed)
+    assert done.returncode == 1, done.stdout
+    assert "these tables cut the connection of %s port " % client_of(server) in done.stderr
+    assert "--no-keep-session" in done.stderr
+    assert pair.machine.nft_text() == ""
+
+
+def test_command_over_ssh_can_be_told_to_cut_it(pair: Pair, server: SshServer, directory: Path) -> None:
+    closed = strict("accept", {"protocol": "tcp", "dport": "ssh", "verdict": "drop"})
+    applied_by_hand(server, pair.client, directory, closed, "--no-keep-session")
+    assert pair.machine.nft_text("tables") == "table inet edge\n"

@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.support.namespaces import Namespace
 from tests.support.playbooks import play
+from tests.support.ssh import SshServer
 
 WEB = {"protocol": "tcp", "dport": [80, 443], "counter": True, "verdict": "accept"}
 SIBLINGS = """
@@ -124,3 +125,23 @@ def test_a_chain_that_is_jumped_to_stays(tmp_path: Path, netns: Namespace) -> No
     done = play(tmp_path, {netns.name: {}}, [*tasks, chain("gone", name="services", state="absent")])
     assert done.statuses()[netns.name] == ["changed", "changed", "changed", "ok"]
     assert " ".join(netns.nft_text().split()) == "table inet edge { }"
+
+
+def test_chain_that_lets_nobody_in_again_is_taken_back(
+    directory: Path, machine: tuple[Namespace, SshServer]
+) -> None:
+    client, server = machine
+    server.namespace.nft(SIBLINGS)
+    before = server.namespace.run("nft", "list", "ruleset").stdout
+    established = {"ct_state": "established", "verdict": "accept"}
+    task = chain("shut", name="input", hook="input", policy="drop", rules=[established])
+    hosts = {"far": {**server.variables, "ansible_timeout": 2}}
+    done = play(directory, hosts, [task], prefix=client.argv(), check=False)
+    assert done.statuses() == {"far": ["failed"]}, done.output
+    assert "no new connection to the host could be made" in done.of("shut")["msg"]
+    assert server.namespace.run("nft", "list", "ruleset").stdout == before
+    # With a rule for those who come anew it stands.
+    ssh = {"protocol": "tcp", "dport": "ssh", "verdict": "accept"}
+    task = chain("open", name="input", hook="input", policy="drop", rules=[established, ssh])
+    assert play(directory, hosts, [task], prefix=client.argv()).statuses() == {"far": ["changed"]}
+    assert "_pending" not in done.of("shut")

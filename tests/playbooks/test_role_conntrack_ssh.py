@@ -5,16 +5,13 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.conntrack_role import ROLE, changed
-from tests.support.namespaces import Namespace, veth
+from tests.support.namespaces import Namespace
 from tests.support.playbooks import Played, play
 from tests.support.ssh import SshServer
 
@@ -29,23 +26,6 @@ table inet edge {
 }
 """
 WAY = {"ansible.builtin.shell": "echo $SSH_CONNECTION"}
-
-
-@pytest.fixture
-def directory() -> Iterator[Path]:
-    """A short path, since SSH's control sockets lie below it."""
-    made = Path(tempfile.mkdtemp(prefix="rempart-"))
-    made.chmod(0o755)
-    yield made
-    shutil.rmtree(made)
-
-
-@pytest.fixture
-def machine(directory: Path, make_netns: Callable[[], Namespace]) -> tuple[Namespace, SshServer]:
-    """A client's namespace, and a machine with an SSH server in another."""
-    client, far = make_netns().up(), make_netns().up()
-    veth(client, far, "10.9.0.1/24", "10.9.0.2/24")
-    return client, SshServer(far, "10.9.0.2", directory)
 
 
 def over_ssh(directory: Path, machine: tuple[Namespace, SshServer], **variables: Any) -> Played:

@@ -8,12 +8,10 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,15 +65,6 @@ WEB = [
     {"name": "edge", "family": "ip6"},
 ]
 LAST = [{"name": "edge", "chains": [{"name": "input", "rules": [{"counter": True}]}]}]
-
-
-@pytest.fixture
-def directory() -> Iterator[Path]:
-    """A short path, since SSH's control sockets lie below it."""
-    made = Path(tempfile.mkdtemp(prefix="rempart-"))
-    made.chmod(0o755)
-    yield made
-    shutil.rmtree(made)
 
 
 def run(directory: Path, host: str, variables: Mapping[str, Any], *arguments: str, **options: Any) -> Played:
@@ -268,14 +257,6 @@ STRICT = [
     }
 ]
 WAY = {"ansible.builtin.shell": "echo $SSH_CONNECTION"}
-
-
-@pytest.fixture
-def machine(directory: Path, make_netns: MakeNetns) -> tuple[Namespace, SshServer]:
-    """A client's namespace, and a machine with an SSH server in another."""
-    client, far = make_netns().up(), make_netns().up()
-    veth(client, far, "10.9.0.1/24", "10.9.0.2/24")
-    return client, SshServer(far, "10.9.0.2", directory)
 
 
 def over_ssh(directory: Path, client: Namespace, server: SshServer, **variables: Any) -> Played:

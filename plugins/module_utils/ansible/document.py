@@ -54,6 +54,6 @@ def chain_document(options: Mapping[str, Any]) -> dict[str, Any]:
         key: options[given] for key, given in (("name", "table"), ("family", "family")) if given in options
     }
     if options.get("state") != "absent":
-        elsewhere = ("table", "family", "state", "netns", "_document")
+        elsewhere = ("table", "family", "state", "netns", "keep_session", "_document", "_confirm")
         table["chains"] = [{key: value for key, value in options.items() if key not in elsewhere}]
     return {"tables": [table]}

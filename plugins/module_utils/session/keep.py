@@ -12,7 +12,7 @@ they are later where nobody confirms the change, which takes a new connection.
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import HostError, RempartError
 from ..netlink.namespace import Entered
@@ -30,13 +30,15 @@ WAIT = 5.0
 
 
 class _Preparing(Progress):
-    """Sees to the connections once it is known that there is a change to send."""
+    """Sees to the connections once there is a change to send; ``followed`` hears of the stages."""
 
-    def __init__(self, netns: str | None) -> None:
+    def __init__(self, netns: str | None, followed: Progress | None = None) -> None:
         self.netns = netns
         self.carriers: list[Carrier] | None = None
+        self._followed = followed or Progress()
 
     def stage(self, name: str, total: int = 0) -> None:
+        self._followed.stage(name, total)
         if name != "send" or self.carriers is not None:
             return
         from . import carrier, guard, tracked
@@ -69,9 +71,12 @@ def reconcile_keeping(
     full: bool = False,
     wait: float = WAIT,
     confirm: float = 0,
+    progress: Progress | None = None,
+    **more: Any,
 ) -> tuple[Outcome, str | None]:
     """``reconcile``, and the TCP connections that carry this process live on.
 
+    ``more`` is for ``reconcile`` alone.
     With ``confirm``, what was changed over such a connection is taken back in so many seconds, unless
     somebody confirms it: by removing the file whose path is returned beside the outcome.
 
@@ -80,9 +85,9 @@ def reconcile_keeping(
     KernelError as ``reconcile``.
     """
     pending = None
-    preparing = _Preparing(netns)
+    preparing = _Preparing(netns, progress)
     try:
-        outcome = reconcile(source, netns, check, full, progress=preparing)
+        outcome = reconcile(source, netns, check, full, progress=preparing, **more)
         if preparing.carriers and outcome.plan is not None:
             from . import proof
 
@@ -116,7 +121,7 @@ def _taken_back(lost: Carrier, plan: Plan, netns: str | None, wait: float) -> Ho
     message = "these tables cut %s: nothing of it came through within %g seconds" % (lost, wait)
     cure = (
         "accept ct_state established on input and on output (untracked, where it is not tracked), "
-        "or port %d; or set keep_session: false"
+        "or port %d; or do not keep the session (keep_session: false, --no-keep-session)"
     )
     from .before import Before
 
