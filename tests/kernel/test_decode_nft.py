@@ -22,6 +22,7 @@ from rempart.nftables.decode import SetView, decode_elements, decode_rule
 from rempart.nftables.expressions import decode_list, encode_list
 from rempart.nftables.sets import SetContent
 from rempart.nftables.statements import compile_rule
+from rempart.nftables.statements.stateful import OBJECT_TYPES
 from rempart.ruleset import kernel
 from rempart.ruleset.messages import new_rule
 
@@ -237,7 +238,11 @@ class Rule:
             body = {"name": name, "type": type_names(one.key_type)}
             if one.flags & uapi.NFT_SET_INTERVAL:
                 body["flags"] = ["interval"]
-            if one.data_type is not None and one.data_type != uapi.NFT_DATA_VERDICT:
+            if one.object_type:
+                body["map"] = next(word for word, kind in OBJECT_TYPES.items() if kind == one.object_type)
+            elif one.data_type == uapi.NFT_DATA_VERDICT:
+                body["map"] = "verdict"
+            elif one.data_type is not None:
                 body["map"] = type_names(one.data_type)
             with contextlib.suppress(DocumentError):
                 contents[name] = compile_set(body, self.family, elements=False)

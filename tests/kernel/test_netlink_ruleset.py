@@ -16,6 +16,7 @@ from rempart.netlink.socket import NetlinkSocket, Refused
 from rempart.nftables import uapi
 from rempart.ruleset import kernel as ruleset
 from rempart.ruleset import messages as changes
+from rempart.ruleset.generation import generation as generation_of
 
 from tests.kernel.test_netlink_socket import ACCEPT, Interrupting, expression, mark_is, verdict
 from tests.support.namespaces import Namespace
@@ -192,7 +193,7 @@ def test_only_what_was_asked_for_is_read(kernel: NetlinkSocket, netns: Namespace
     )
     assert list(picture.tables) == [(uapi.NFPROTO_IPV4, "t")]
     assert list(picture.tables[uapi.NFPROTO_IPV4, "t"].chains) == ["a"]
-    assert picture.generation == ruleset.generation(kernel)
+    assert picture.generation == generation_of(kernel)
     assert ruleset.rules(kernel, uapi.NFPROTO_IPV4, "no") == {}
     assert list(ruleset.rules(kernel, uapi.NFPROTO_IPV6, "t", "b")) == ["b"]
 
@@ -429,13 +430,13 @@ table inet t {
 def test_counters_are_read_and_zeroed_in_one_step(kernel: NetlinkSocket, netns: Namespace) -> None:
     netns.nft(COUNTING + "table inet other { chain c { type filter hook input priority -1; counter; }; }")
     send(netns, 7)
-    before = ruleset.generation(kernel)
+    before = generation_of(kernel)
     assert packets(kernel, False) == [7, 7]
     assert packets(kernel, True) == [7, 7]
     assert packets(kernel, True) == [0, 0]
     send(netns, 2)
     assert packets(kernel, True) == [2, 2]
-    assert ruleset.generation(kernel) == before
+    assert generation_of(kernel) == before
     assert "packets 9" in netns.run("nft", "list", "table", "inet", "other").stdout
 
 

@@ -20,6 +20,7 @@ from rempart.netlink.socket import LostRace, NetlinkSocket, Refused
 from rempart.nftables import uapi
 from rempart.ruleset import kernel as ruleset
 from rempart.ruleset import messages as changes
+from rempart.ruleset.generation import generation as generation_of
 
 from tests.support.namespaces import Namespace
 
@@ -77,9 +78,9 @@ def names(kernel: NetlinkSocket) -> list[str]:
 
 
 def test_ten_thousand_rules_in_one_transaction(kernel: NetlinkSocket, netns: Namespace) -> None:
-    before = ruleset.generation(kernel)
+    before = generation_of(kernel)
     kernel.transact(rules(10_000), before)
-    assert ruleset.generation(kernel) == before + 1
+    assert generation_of(kernel) == before + 1
     found = ruleset.rules(kernel, INET, "t")["c"]
     assert [rule.expressions for rule in found] == [mark_is(number) + ACCEPT for number in range(10_000)]
     assert [rule.position for rule in found[1:]] == [rule.handle for rule in found[:-1]]
@@ -90,7 +91,7 @@ def test_a_refused_rule_is_found_among_ten_thousand_and_nothing_is_changed(kerne
     batch = rules(10_000)
     place = 2 + 7_777
     batch[place] = changes.new_rule(INET, "t", "nowhere", ACCEPT)
-    before = ruleset.generation(kernel)
+    before = generation_of(kernel)
     with pytest.raises(Refused) as caught:
         kernel.transact(batch, before)
     assert (caught.value.sequence, caught.value.code) == (place, errno.ENOENT)
@@ -100,7 +101,7 @@ def test_a_refused_rule_is_found_among_ten_thousand_and_nothing_is_changed(kerne
     kind = int.from_bytes(batch[place][refusal.offset + 2 : refusal.offset + 4], "little")
     assert kind == uapi.NFTA_RULE_CHAIN
     assert names(kernel) == []
-    assert ruleset.generation(kernel) == before
+    assert generation_of(kernel) == before
 
 
 @pytest.mark.parametrize("place", [0, 1, 4])
@@ -131,7 +132,7 @@ def test_a_loop_of_jumps_which_the_commit_finds_is_refused(kernel: NetlinkSocket
             changes.new_rule(INET, "t", "input", verdict(uapi.NFT_JUMP, "a")),
         ]
     )
-    before = ruleset.generation(kernel)
+    before = generation_of(kernel)
     with pytest.raises(Refused) as caught:
         kernel.transact(
             [
@@ -140,25 +141,25 @@ def test_a_loop_of_jumps_which_the_commit_finds_is_refused(kernel: NetlinkSocket
             ]
         )
     assert caught.value.code in (errno.ELOOP, errno.EMLINK)
-    assert ruleset.generation(kernel) == before
+    assert generation_of(kernel) == before
     assert list(ruleset.rules(kernel, INET, "t")) == ["input"]
 
 
 def test_a_lost_race_is_told_and_changes_nothing(kernel: NetlinkSocket, netns: Namespace) -> None:
-    planned = ruleset.generation(kernel)
+    planned = generation_of(kernel)
     netns.nft("add table inet other")
     with pytest.raises(LostRace) as caught:
         kernel.transact(rules(3), planned)
     assert caught.value.code == errno.ERESTART
     assert names(kernel) == ["other"]
-    kernel.transact(rules(3), ruleset.generation(kernel))
+    kernel.transact(rules(3), generation_of(kernel))
     assert sorted(names(kernel)) == ["other", "t"]
 
 
 def test_no_messages_are_no_transaction(kernel: NetlinkSocket) -> None:
-    before = ruleset.generation(kernel)
+    before = generation_of(kernel)
     kernel.transact([])
-    assert ruleset.generation(kernel) == before
+    assert generation_of(kernel) == before
 
 
 class Cramped(NetlinkSocket):
@@ -178,7 +179,7 @@ def test_an_overflowing_receive_buffer_does_not_hide_a_refusal(netns: Namespace)
             kernel.transact(batch)
         assert caught.value.sequence == 0
         assert len(caught.value.refusals) < 5_000
-        kernel.transact(rules(5_000), ruleset.generation(kernel))
+        kernel.transact(rules(5_000), generation_of(kernel))
         assert len(ruleset.rules(kernel, INET, "t")["c"]) == 5_000
 
 
@@ -285,7 +286,7 @@ def test_a_picture_is_of_one_generation(netns: Namespace) -> None:
         picture = ruleset.read(kernel, [(INET, "t")])
         assert kernel.times == 0
         found = picture.tables[INET, "t"]
-        assert picture.generation == ruleset.generation(writer)
+        assert picture.generation == generation_of(writer)
         assert len(found.chains["c"].rules) == 12
         assert len(found.chains) == 10
 
@@ -324,10 +325,10 @@ def test_another_namespace_is_untouched(make_netns: Callable[[], Namespace]) -> 
     other.nft("table inet t { chain c { counter accept; }; }")
     before = other.nft_json()
     with NetlinkSocket(one.name) as kernel, NetlinkSocket(other.name) as second:
-        number = ruleset.generation(second)
+        number = generation_of(second)
         kernel.transact(rules(10))
         kernel.transact([changes.delete_table(INET, "t")])
-        assert ruleset.generation(second) == number
+        assert generation_of(second) == number
     assert other.nft_json() == before
 
 
@@ -381,7 +382,7 @@ def test_without_privilege_the_cure_is_named(netns: Namespace) -> None:
         said = []
         with NetlinkSocket() as kernel:
             attempts: list[Callable[[], object]] = [
-                lambda: ruleset.generation(kernel),
+                lambda: generation_of(kernel),
                 lambda: kernel.transact(rules(1)),
                 lambda: kernel.transact(rules(10_000)),
             ]

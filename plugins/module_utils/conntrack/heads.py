@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from typing import Callable, Generic, NamedTuple, TypeVar
+from typing import Callable, Generic, TypeVar
 
 from ..netlink import messages
 from ..netlink.attributes import TYPE_MASK
@@ -26,12 +26,15 @@ Places = Mapping[int, slice]
 """By the attribute's type where it lies in the body, its header and padding included."""
 
 
-class _Head(NamedTuple, Generic[Known]):
+class _Head(Generic[Known]):
     """Bodies that are ``expected`` under ``mask``, and what is ``known`` of them."""
 
-    mask: int
-    expected: int
-    known: Known
+    __slots__ = ("expected", "known", "mask")
+
+    def __init__(self, mask: int, expected: int, known: Known) -> None:
+        self.mask = mask
+        self.expected = expected
+        self.known = known
 
 
 class Heads(Generic[Known]):
