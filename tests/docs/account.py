@@ -74,7 +74,7 @@ PAGES: dict[str, Account] = {
     ),
     "docs/how-it-works.md": Account(
         elsewhere={
-            "ansible                -> ruleset, tunables": (
+            "ansible                -> session, tunables": (
                 "tests/unit/test_imports.py::test_the_picture_is_the_code"
             )
         },

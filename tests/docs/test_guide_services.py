@@ -37,9 +37,11 @@ def test_ftp(pair: dict[str, Machine]) -> None:
         ) as page,
     ):
         page.read("The playbook")
-        tables = host.nft_json()
+        filtering = host.nft_text("table", "inet", "edge")
+        # The module has a table of its own for helpers, so that of the document is not what follows FTP below.
+        host.nft("delete table inet rempart_document_helpers")
         page.read()
-        assert host.nft_json() == tables
+        assert host.nft_text("table", "inet", "edge") == filtering
         modes = {word.split(" ")[0] for word in server.commands}
         assert {"EPSV", "EPRT"} <= modes
         # It is the helper that lets the data through.
