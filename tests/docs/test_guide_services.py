@@ -38,7 +38,7 @@ def test_ftp(pair: dict[str, Machine]) -> None:
     ):
         page.read("The playbook")
         filtering = host.nft_text("table", "inet", "edge")
-        # The module has a table of its own for helpers, so that of the document is not what follows FTP below.
+        # The module has a table of its own: what follows FTP below is not that of the document.
         host.nft("delete table inet rempart_document_helpers")
         page.read()
         assert host.nft_text("table", "inet", "edge") == filtering
