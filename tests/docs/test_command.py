@@ -69,7 +69,9 @@ def test_command(make_machines: Callable[..., dict[str, Machine]]) -> None:
         assert "rempart" in shown and host.code == 0, shown
 
     by_hand = {
-        "rempart plan FILE         what apply would change, as a diff in nft syntax": synopsis(host),
+        "rempart plan FILE                          what apply would change, as a diff in nft syntax": synopsis(
+            host
+        ),
         "tables:": template,
         "{": program,
         COMPLETION: completion,
