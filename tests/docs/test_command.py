@@ -68,10 +68,9 @@ def test_command(make_machines: Callable[..., dict[str, Machine]]) -> None:
         shown = host.type(text + "complete -p rempart")
         assert "rempart" in shown and host.code == 0, shown
 
+    first = "rempart plan FILE                          what apply would change, as a diff in nft syntax"
     by_hand = {
-        "rempart plan FILE                          what apply would change, as a diff in nft syntax": synopsis(
-            host
-        ),
+        first: synopsis(host),
         "tables:": template,
         "{": program,
         COMPLETION: completion,
