@@ -139,8 +139,8 @@ $(BUILD)/programs: Makefile | $(BUILD)
 # engine of ansible-rulebook is a Java program. Of systemd only systemd-analyze
 # runs, which checks unit files.
 $(BUILD)/test-programs: Makefile | $(BUILD)
-	$(call debian,ssh dropbear /usr/lib/openssh/sftp-server sudo java systemd-analyze,\
-	  openssh-client dropbear-bin openssh-sftp-server sudo openjdk-17-jre-headless systemd)
+	$(call debian,ssh dropbear /usr/lib/openssh/sftp-server sudo java systemd-analyze curl sysctl,\
+	  openssh-client dropbear-bin openssh-sftp-server sudo openjdk-17-jre-headless systemd curl procps)
 	@touch $@
 
 $(BUILD)/venv: | $(BUILD)
