@@ -17,11 +17,10 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..netlink.namespace import Entered
+from ..netlink.namespace import Entered, of_socket, path_of_descriptor
 
 _SIOCGIFNAME = 0x8910  # linux/sockios.h
 _SIOCGIFINDEX = 0x8933
-_SIOCGSKNS = 0x894C  # the network namespace of a socket, as a file descriptor
 _REQUEST = struct.Struct("=16si20x")  # struct ifreq of linux/if.h
 _LONGEST = 15  # bytes: IFNAMSIZ of linux/if.h, less the closing NUL
 
@@ -54,12 +53,8 @@ class _Namespace:
         return os.fsdecode(raw.partition(b"\0")[0])
 
     def names(self) -> list[str]:
-        place = fcntl.ioctl(self._opened(), _SIOCGSKNS)
-        try:
-            with Entered("/proc/self/fd/%d" % place):
-                return [name for _index, name in socket.if_nameindex()]
-        finally:
-            os.close(place)
+        with of_socket(self._opened()) as place, Entered(path_of_descriptor(place)):
+            return [name for _index, name in socket.if_nameindex()]
 
     def _ask(self, question: int, request: bytes) -> bytes:
         return fcntl.ioctl(self._opened(), question, request)

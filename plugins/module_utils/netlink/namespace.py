@@ -10,9 +10,12 @@ path, such as /proc/1234/ns/net. Entering moves the calling thread only.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import socket
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from ..errors import HostError, nearest
@@ -21,6 +24,7 @@ DIRECTORY = "/run/netns"  # ip-netns(8)
 PRIVILEGE = "run as root, or with the capability CAP_NET_ADMIN (in containers also CAP_SYS_ADMIN)"
 
 _CLONE_NEWNET = 0x40000000  # linux/sched.h
+_SIOCGSKNS = 0x894C  # linux/sockios.h: the network namespace of a socket, as a file descriptor
 _SO_NETNS_COOKIE = 71  # asm-generic/socket.h, since Linux 5.14
 _MOST_NAMES = 10  # names listed in an error
 _OWN = "/proc/thread-self/ns/net"
@@ -80,6 +84,24 @@ def is_own(descriptor: int) -> bool:
     """Whether an open namespace is the one that the calling thread is in (namespaces(7))."""
     found, own = os.fstat(descriptor), os.stat(_OWN)
     return (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino)
+
+
+@contextmanager
+def of_socket(opened: socket.socket) -> Iterator[int]:
+    """Inside the block, the network namespace that a socket belongs to, as an open descriptor.
+
+    Raises OSError where the kernel does not hand it out, without the privilege EPERM.
+    """
+    descriptor = fcntl.ioctl(opened.fileno(), _SIOCGSKNS)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def path_of_descriptor(descriptor: int) -> str:
+    """The file that stands for an open namespace, as long as it is open."""
+    return "/proc/self/fd/%d" % descriptor
 
 
 def fresh() -> None:

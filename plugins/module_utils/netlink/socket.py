@@ -10,11 +10,11 @@ before sendmsg returns, so nothing here waits for the answers to a transaction.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import socket
 import struct
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from types import TracebackType
 from typing import TypeVar
 
@@ -30,8 +30,6 @@ _NETLINK_CAP_ACK = 10  # linux/netlink.h: answers without the request's payload
 _NETLINK_EXT_ACK = 11  # linux/netlink.h: answers with the kernel's reason
 _SO_SNDBUFFORCE = 32  # asm-generic/socket.h
 _SO_RCVBUFFORCE = 33  # asm-generic/socket.h
-
-_SIOCGSKNS = 0x894C  # linux/sockios.h: the network namespace of a socket, as a file descriptor
 
 _NFNL_MSG_BATCH_BEGIN = 0x10  # linux/netfilter/nfnetlink.h
 _NFNL_MSG_BATCH_END = 0x11
@@ -300,16 +298,14 @@ class NetlinkSocket:
 
         Raises HostError where it cannot be opened.
         """
-        try:
-            place = fcntl.ioctl(self.socket.fileno(), _SIOCGSKNS)
-        except OSError as error:
-            raise HostError(
-                "cannot find a socket's network namespace: %s" % error.strerror, cure=namespace.PRIVILEGE
-            ) from error
-        try:
-            return NetlinkSocket(None if namespace.is_own(place) else "/proc/self/fd/%d" % place)
-        finally:
-            os.close(place)
+        with ExitStack() as stack:
+            try:
+                place = stack.enter_context(namespace.of_socket(self.socket))
+            except OSError as error:
+                raise HostError(
+                    "cannot find a socket's network namespace: %s" % error.strerror, cure=namespace.PRIVILEGE
+                ) from error
+            return NetlinkSocket(None if namespace.is_own(place) else namespace.path_of_descriptor(place))
 
     def _next(self, count: int) -> int:
         if self._sequence + count > _SEQUENCES:

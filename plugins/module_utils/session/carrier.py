@@ -17,10 +17,9 @@ import socket
 import struct
 from typing import Any
 
-from ..netlink.namespace import is_own
+from ..netlink.namespace import is_own, of_socket
 
 _PIDFD_GETFD = 438  # asm-generic/unistd.h, the same number on every architecture
-_SIOCGSKNS = 0x894C  # linux/sockios.h: the network namespace of a socket, as a file descriptor
 _ESTABLISHED = 1  # TCP_ESTABLISHED of net/tcp_states.h
 _STATE = struct.Struct("B")  # the first member of struct tcp_info, linux/tcp.h
 _VARIABLE = b"SSH_CONNECTION="  # ssh(1): client's address and port, server's address and port
@@ -137,13 +136,8 @@ def _carrier(copied: socket.socket) -> Carrier | None:
 
 
 def _is_here(copied: socket.socket) -> bool:
-    import fcntl
-
-    place = fcntl.ioctl(copied.fileno(), _SIOCGSKNS)
-    try:
+    with of_socket(copied) as place:
         return is_own(place)
-    finally:
-        os.close(place)
 
 
 def _end(name: Any) -> End:
