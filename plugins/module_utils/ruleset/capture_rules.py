@@ -23,6 +23,7 @@ from ..document.flat.lowering import COMMENT_LENGTH
 from ..document.flat.values import text
 from ..document.inline import rules_in
 from ..document.lifting import lift
+from ..document.lifting.draft import is_whole
 from ..errors import DocumentError
 from ..nftables.decode import decode_rule
 from ..nftables.expressions import Trace, decode_list, encode_list
@@ -97,7 +98,7 @@ def _address(value: Any) -> Written | None:
 
 
 def _whole(written: Written) -> Callable[[Any], Written | None]:
-    return lambda value: written if isinstance(value, int) and not isinstance(value, bool) else None
+    return lambda value: written if is_whole(value) else None
 
 
 def _name(value: Any) -> Written | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..flat.marks import CT_MARK, META_MARK
-from .draft import Action, Draft, NotFlat, Selector, plain, selector_of
+from .draft import Action, Draft, NotFlat, Selector, is_whole, plain, selector_of
 from .selections import lookup_of
 
 _FIELDS: dict[Selector, str] = {
@@ -55,12 +55,7 @@ def _mark(name: str, value: Any) -> Any:
         if not isinstance(value, dict) or len(value) != 1:
             raise NotFlat(name)
         ((symbol, parts),) = value.items()
-        if (
-            symbol not in _OPERATORS
-            or _OPERATORS[symbol] in operations
-            or not isinstance(parts[1], int)
-            or isinstance(parts[1], bool)
-        ):
+        if symbol not in _OPERATORS or _OPERATORS[symbol] in operations or not is_whole(parts[1]):
             raise NotFlat(name)
         operations[_OPERATORS[symbol]] = parts[1]
         value = parts[0]

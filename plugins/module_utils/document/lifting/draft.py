@@ -76,9 +76,14 @@ def selector_of(left: Any) -> Selector:
 _SHAPES = (("key",), ("protocol", "field"), ("key", "dir"), ("name", "field"), ("name",))
 
 
+def is_whole(value: Any) -> bool:
+    """Whether it is a whole number, which neither True nor False is."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def plain(value: Any) -> Scalar:
     """A text or a whole number. Raises NotFlat."""
-    if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+    if isinstance(value, (str, int)) and not isinstance(value, bool):
         return value
     raise NotFlat("value")
 

@@ -7,17 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from .draft import Draft, Lifter, Masked, NotFlat, Selector, under
+from .draft import Draft, Lifter, Masked, NotFlat, Selector, is_whole, under
 
 
 def _masked(key: str) -> Masked:
     def lift(draft: Draft, op: str, right: Any, mask: Any) -> None:
-        if op not in ("==", "!=") or not (
-            isinstance(right, int)
-            and not isinstance(right, bool)
-            and isinstance(mask, int)
-            and not isinstance(mask, bool)
-        ):
+        if op not in ("==", "!=") or not is_whole(right) or not is_whole(mask):
             raise NotFlat(op)
         draft.put(key, "%s0x%x/0x%x" % ("!" if op == "!=" else "", right, mask))
 
