@@ -391,12 +391,9 @@ def _twice(one: _Element, other: _Element) -> Clash:
 def _overlap(one: _Element, other: _Element, anonymous: bool) -> Clash:
     first, second = sorted((one, other), key=lambda element: element.index)
     found = Clash("this overlaps %s", second.index, first.index, second.item, first.item)
-    if not anonymous:
-        found.problems[0].cure = "leave one out, or add auto_merge: true to the set"
-        if one.data:
-            found.problems[0].cure = "leave one out, or have them end where the other begins"
-    else:
-        found.problems[0].cure = "leave one out, or have them end where the other begins"
+    merges = not anonymous and not one.data
+    cure = "add auto_merge: true to the set" if merges else "have them end where the other begins"
+    found.problems[0].cure = "leave one out, or " + cure
     return found
 
 
