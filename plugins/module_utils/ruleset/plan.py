@@ -12,7 +12,7 @@ from ..nftables import uapi
 from ..nftables.statements.stateful import OBJECT_TYPES
 from . import compare_chains, compare_sets, references
 from .batch import write
-from .desired import DesiredTable
+from .desired import TABLE_FLAGS, DesiredTable
 from .kernel import KernelRule, KernelTable, Picture
 from .references import Reference
 from .steps import ChainPlan, FlowtablePlan, ObjectPlan, Plan, SetPlan, TablePlan
@@ -69,9 +69,6 @@ def plan_removal(tables: Iterable[tuple[str, int, str]], picture: Picture) -> Pl
     return plan
 
 
-_DECLARED_FLAGS = uapi.NFT_TABLE_F_DORMANT | uapi.NFT_TABLE_F_PERSIST
-
-
 def _plan_whole_removal(plan: TablePlan, kernel: KernelTable) -> None:
     plan.action = "remove"
     plan.chains = [compare_chains.plan_removal(chain) for chain in kernel.named_chains()]
@@ -85,7 +82,7 @@ def _plan_table(desired: DesiredTable, kernel: KernelTable | None, leaving: Leav
         return plan
     if not desired.partial and kernel.userdata != desired.userdata:
         return _plan_again(desired, kernel)
-    changed = 0 if desired.partial else kernel.flags & _DECLARED_FLAGS ^ desired.flags
+    changed = 0 if desired.partial else kernel.flags & sum(TABLE_FLAGS.values()) ^ desired.flags
     if changed & uapi.NFT_TABLE_F_PERSIST:
         # nf_tables_updtable() does not change it
         return _plan_again(desired, kernel)
