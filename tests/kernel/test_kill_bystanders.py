@@ -20,7 +20,7 @@ from rempart.netlink.socket import NetlinkSocket
 from tests.support.connections import listed
 from tests.support.flows import Beats, Pump, Tcp, Udp
 from tests.support.namespaces import Namespace, namespaces, veth
-from tests.support.routed import CLIENT, SERVER, VERSIONS, Routed, ether, forget
+from tests.support.routed import CLIENT, SERVER, VERSIONS, ZONES, Routed, ether, forget
 
 PORT, SPORT = 5000, 40000
 NEIGHBOUR = {4: "10.0.3.1", 6: "2001:db8:3::1"}
@@ -30,23 +30,6 @@ TWIN_VIA = {4: "10.0.1.253", 6: "2001:db8:1::fd"}
 MARK = 2
 TABLE = "102"
 
-# Two networks with the same addresses behind the router, told apart by zone and mark.
-ZONES = """
-table inet z {
-    chain raw {
-        type filter hook prerouting priority -300;
-        iifname "lan0" ct original zone set 1
-        iifname "lan1" ct original zone set 2
-    }
-    chain remember {
-        type filter hook prerouting priority -150;
-        iifname "lan0" ct mark set 1
-        iifname "lan1" ct mark set 2
-        meta mark set ct mark
-    }
-    chain source { type nat hook postrouting priority 100; oifname "ppp0" masquerade; }
-}
-"""
 FIREWALLS = {
     "accepts all": """
 table inet fw {

@@ -29,7 +29,7 @@ from tests.kernel.test_conntrack_expectations import expect
 from tests.support.connections import inject, listed, tcp, udp
 from tests.support.flows import Echo, Pump, Tcp, Udp, passes
 from tests.support.namespaces import Namespace, veth
-from tests.support.routed import CLIENT, LAN, OUTSIDE, SERVER, Routed, forget
+from tests.support.routed import CLIENT, LAN, OUTSIDE, SERVER, ZONES, Routed, forget
 
 TRACKING = """
 table inet t {
@@ -40,23 +40,6 @@ AWAY = """
 table inet away {
     chain in { type filter hook input priority 0; policy drop; }
     chain out { type filter hook output priority 0; policy drop; }
-}
-"""
-# Two networks with the same addresses behind the router, told apart by zone and mark.
-ZONES = """
-table inet z {
-    chain raw {
-        type filter hook prerouting priority -300;
-        iifname "lan0" ct original zone set 1
-        iifname "lan1" ct original zone set 2
-    }
-    chain remember {
-        type filter hook prerouting priority -150;
-        iifname "lan0" ct mark set 1
-        iifname "lan1" ct mark set 2
-        meta mark set ct mark
-    }
-    chain source { type nat hook postrouting priority 100; oifname "ppp0" masquerade; }
 }
 """
 

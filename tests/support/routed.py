@@ -40,6 +40,24 @@ ANY = {4: "0.0.0.0", 6: "::"}
 VERSIONS = pytest.mark.parametrize("version", [4, 6])
 """A test of both versions of IP."""
 
+ZONES = """
+table inet z {
+    chain raw {
+        type filter hook prerouting priority -300;
+        iifname "lan0" ct original zone set 1
+        iifname "lan1" ct original zone set 2
+    }
+    chain remember {
+        type filter hook prerouting priority -150;
+        iifname "lan0" ct mark set 1
+        iifname "lan1" ct mark set 2
+        meta mark set ct mark
+    }
+    chain source { type nat hook postrouting priority 100; oifname "ppp0" masquerade; }
+}
+"""
+"""Two networks with the same addresses behind the router, told apart by zone and mark."""
+
 
 class Routed:
     """Three hosts in a row; the rulesets of a test stand on the router, in one inet table ``t`` as a rule."""
