@@ -58,8 +58,6 @@ TCP_FLAGS = {
 DCCP_ROLES = ("client", "server")
 """By number: enum ct_dccp_roles, in the kernel up to Linux 6.17."""
 
-"""The type of a message that is, or makes, a connection."""
-
 _TCP, _SCTP = 6, 132
 _HELPER_SIZE = 16  # NF_CT_HELPER_NAME_LEN of net/netfilter/nf_conntrack_helper.h, its NUL included
 _MOST_32 = 0xFFFFFFFF

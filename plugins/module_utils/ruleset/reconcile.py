@@ -129,7 +129,10 @@ class Progress:
     """What a long run tells of itself; the command draws it. This one is silent."""
 
     def stage(self, name: str, total: int = 0) -> None:
-        """A new stage begins: ``read``, ``compile``, ``compare``, ``send``; ``total`` counts its rules."""
+        """A new stage begins: ``read``, ``compile``, ``compare``, ``send``; ``total`` counts its rules.
+
+        It begins once this returns. What changes the ruleset before ``send`` has it planned anew.
+        """
 
 
 def reconcile(
