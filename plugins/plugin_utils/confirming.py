@@ -16,7 +16,6 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible.plugins.connection import ConnectionBase
 
 from ..module_utils.session.pending import TAKEN_BACK
 from .controller import DocumentAction
@@ -42,12 +41,7 @@ class ConfirmingAction(DocumentAction):
 
 
 def seconds(action: ActionBase) -> float:
-    """How long the host shall wait: two attempts to connect, and some more for the login.
-
-    0 where the connection cannot be made anew, such as the controller's with itself: nothing is confirmed.
-    """
-    if type(action._connection).reset is ConnectionBase.reset:
-        return 0.0
+    """How long the host shall wait: two attempts to connect, and some more for the login."""
     return 2.0 * _timeout(action) + 10
 
 

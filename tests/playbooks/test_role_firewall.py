@@ -365,15 +365,20 @@ def test_controller_on_the_host_itself_keeps_the_login_that_it_is_run_from(
     directory: Path, machine: tuple[Namespace, SshServer]
 ) -> None:
     client, server = machine
-    chain = {"name": "input", "hook": "input", "policy": "drop"}
-    chain["rules"] = [{"ct_state": "established", "verdict": "accept"}]  # type: ignore[assignment]
-    tasks = [{"name": "here", "rempart.netfilter.ruleset": {"tables": [{"name": "edge", "chains": [chain]}]}}]
-    playbook = directory / "here.yml"
-    playbook.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
     environment = ["%s=%s" % one for one in settings(directory).items()]
-    program = [str(Path(sys.executable).parent / "ansible-playbook"), "-c", "local", str(playbook)]
-    done = server.command(client, shlex.join(["env", *environment, *program]))
+
+    def run_there(*rules: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+        chain = {"name": "input", "hook": "input", "policy": "drop", "rules": list(rules)}
+        tables = [{"name": "edge", "chains": [chain]}]
+        task = {"name": "here", "rempart.netfilter.ruleset": {"tables": tables}}
+        playbook = directory / "here.yml"
+        playbook.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": [task]}]))
+        program = [str(Path(sys.executable).parent / "ansible-playbook"), "-c", "local", str(playbook)]
+        return server.command(client, shlex.join(["env", *environment, *program]))
+
+    done = run_there({"counter": True})
+    assert done.returncode == 2 and "these tables cut the connection of 10.9.0.1" in done.stdout, done.stdout
+    assert server.namespace.nft_text() == ""
+    done = run_there({"ct_state": "established", "verdict": "accept"})
     assert done.returncode == 0 and "changed=1" in done.stdout, done.stdout + done.stderr
-    # There is no connection to make anew.
-    assert "Reset" not in done.stdout + done.stderr
     assert server.namespace.nft_text("tables") == "table inet edge\n"
