@@ -160,6 +160,10 @@ options:
         description: Named security marks.
         type: list
         elements: dict
+      tunnels:
+        description: Named outer headers for tunnel devices.
+        type: list
+        elements: dict
       flowtables:
         description: Flowtables, which take established flows past the chains.
         type: list

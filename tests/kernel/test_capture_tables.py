@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from rempart.document import validation
+from rempart.document.times import milliseconds
 from rempart.errors import HostError
 from rempart.netlink.socket import NetlinkSocket
 from rempart.ruleset import kernel as state
@@ -123,7 +124,8 @@ def test_counts_and_what_packets_added_come_only_when_asked_for(
     with_counts = captured(home, counts=True)
     table = with_counts.document["tables"][0]
     (element,) = table["sets"][0]["elements"]
-    assert 0 < element.pop("expires") <= 1800 and element == {"elem": "192.0.2.1", "timeout": 1800}
+    assert 0 < milliseconds(element.pop("expires")) <= 1_800_000
+    assert element == {"elem": "192.0.2.1", "timeout": 1800}
     assert table["counters"] == [{"name": "web", "packets": 7, "bytes": 700}]
     assert [rule.get("counter") for rule in rules(with_counts)][2:4] == [
         {"packets": 3, "bytes": 180},

@@ -50,7 +50,7 @@ def test_every_key_stands_in_the_reference(part: str, text: str) -> None:
         ("map", SETS + MAPS),
         ("flowtable", FLOWTABLES),
         *((part, OBJECTS) for part in ("counter", "quotaObject", "limitObject", "ctHelper", "ctTimeout")),
-        *((part, OBJECTS) for part in ("ctExpectation", "synproxy", "secmark")),
+        *((part, OBJECTS) for part in ("ctExpectation", "synproxy", "secmark", "tunnel")),
     ],
 )
 def test_every_key_of_a_declaration_is_named(part: str, text: str) -> None:
@@ -61,7 +61,8 @@ def test_every_key_of_a_declaration_is_named(part: str, text: str) -> None:
 def test_every_example_of_an_object_is_right(key: str, example: str) -> None:
     if key not in schema()["$defs"]["table"]["properties"]:
         return
-    document = {"tables": [{"name": "edge", key: [yaml.safe_load(example)]}]}
+    family = "netdev" if key == "tunnels" else "inet"
+    document = {"tables": [{"name": "edge", "family": family, key: [yaml.safe_load(example)]}]}
     assert check(document) == []
     assert len(load(document)[0].objects) == 1
 

@@ -49,6 +49,7 @@ DECLARED = [
     "ct_expectations",
     "synproxies",
     "secmarks",
+    "tunnels",
     "flowtables",
 ]
 """What a table declares beside its chains."""

@@ -16,6 +16,7 @@ OBJECTS = {
     "ct_expectations": "ct expectation",
     "synproxies": "synproxy",
     "secmarks": "secmark",
+    "tunnels": "tunnel",
 }
 """A table's keys that list objects, with libnftables' word for each kind."""
 

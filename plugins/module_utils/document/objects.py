@@ -18,6 +18,8 @@ from .flat.offloads import synproxy_of
 from .flat.quotas import quota_of
 from .flat.values import integer
 from .times import milliseconds
+from .tunnels import KEYS as TUNNEL_KEYS
+from .tunnels import tunnel_of
 
 HIGHEST_COUNT = (1 << 63) - 1
 
@@ -213,6 +215,7 @@ KINDS: dict[str, tuple[Make, tuple[str, ...], tuple[str, ...]]] = {
     "ct expectation": (_ct_expectation, ("protocol", "l3proto", "dport", "timeout", "size"), ROUTED),
     "synproxy": (_synproxy, ("mss", "wscale", "flags"), ROUTED),
     "secmark": (_secmark, ("context",), EVERY),
+    "tunnel": (tunnel_of, TUNNEL_KEYS, ("netdev",)),
 }
 """By libnftables' word: what makes the JSON, the keys beside name and comment, the table families."""
 

@@ -12,6 +12,7 @@ from ..document.lifting.draft import Draft, NotFlat
 from ..document.lifting.elements import key_of, value_of
 from ..document.lifting.limits import ACTIONS, rate_text
 from ..document.priorities import NAMES
+from ..document.tunnels import tunnel_form
 from ..nftables import uapi
 from ..nftables.datatypes import BY_NUMBER, milliseconds_of
 from ..nftables.declared.objects import decode_object
@@ -70,11 +71,12 @@ def declared(table: KernelTable, state: bool, remaining: bool = False) -> tuple[
     notes: list[str] = []
     for one in table.objects.values():
         word = _WORDS.get(one.kind, "")
-        if word in _PLURALS:
-            body = _object(one, word, FAMILY_NAMES[table.family], state)
-            found.setdefault(_PLURALS[word], []).append(body)
-        else:
+        shown = _shown(one, word)
+        if word not in _PLURALS or "unknown" in shown:
             notes.append("object %s is of a kind (%d) that a document has no form for" % (one.name, one.kind))
+            continue
+        body = _object(one, word, shown, FAMILY_NAMES[table.family], state)
+        found.setdefault(_PLURALS[word], []).append(body)
     for flowtable in table.flowtables.values():
         found.setdefault("flowtables", []).append(_flowtable(flowtable))
     for content in table.sets.values():
@@ -115,9 +117,8 @@ def _at_home(name: str, hook: str) -> bool:
     return hook in homes.get(name, (hook,))
 
 
-def _object(one: KernelObject, word: str, family: str, state: bool) -> Mapping:
+def _object(one: KernelObject, word: str, shown: Mapping, family: str, state: bool) -> Mapping:
     body: Mapping = {"name": one.name}
-    shown = _shown(one, word)
     if word == "counter":
         if state and (shown["packets"] or shown["bytes"]):
             body.update(shown)
@@ -127,6 +128,8 @@ def _object(one: KernelObject, word: str, family: str, state: bool) -> Mapping:
             body["quota"] += " used " + _volume(shown["used"])
     elif word == "limit":
         body["rate"] = rate_text(shown)
+    elif word == "tunnel":
+        body.update(tunnel_form(shown))
     else:
         body.update(shown)
         if body.get("l3proto") == family:

@@ -89,6 +89,7 @@ FIELDS: dict[str, tuple[Callable[[Any, Draft], Statement], frozenset[str]]] = {
     "ct_timeout": (_object("ct timeout"), TRACKED),
     "ct_expectation": (_object("ct expectation"), TRACKED),
     "secmark": (_object("secmark"), ROUTED | {"arp"}),
+    "tunnel": (_object("tunnel"), frozenset(("netdev",))),
 }
 """The keys under ``set`` in the order in which they are carried out, with the families that know them."""
 

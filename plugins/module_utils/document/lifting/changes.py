@@ -80,4 +80,5 @@ ACTIONS: dict[str, Action] = {
     "ct timeout": _assign("ct_timeout"),
     "ct expectation": _assign("ct_expectation"),
     "secmark": _assign("secmark"),
+    "tunnel": _assign("tunnel"),
 }

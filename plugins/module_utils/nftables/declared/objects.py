@@ -15,6 +15,7 @@ from ..parameters import checked, choice, whole
 from ..stateful import STATEFUL
 from ..statements.actions import synproxy_expression
 from ..statements.stateful import OBJECT_TYPES
+from .tunnels import compile_tunnel, decode_tunnel
 
 NETWORKS = {"ip": 2, "ip6": 10, "inet": 1}  # NFPROTO_IPV4, NFPROTO_IPV6, NFPROTO_INET
 
@@ -64,6 +65,12 @@ def object_identity(kind: int, data: bytes) -> bytes:
         found = table(data)
         over = BE32.unpack(found[uapi.NFTA_QUOTA_FLAGS]) & uapi.NFT_QUOTA_F_INV
         return found[uapi.NFTA_QUOTA_BYTES] + BE32.pack(over)
+    if kind == uapi.NFT_OBJECT_TUNNEL:
+        # kernels differ in the flag bits of nests and in the options of a tunnel without any
+        try:
+            return compile_tunnel(decode_tunnel(data))
+        except (ValueError, KeyError, DocumentError):
+            return data
     return data
 
 
@@ -174,6 +181,7 @@ _COMPILERS: dict[str, Callable[[dict[str, Any]], bytes]] = {
     "ct expectation": _ct_expectation,
     "synproxy": _synproxy,
     "secmark": _secmark,
+    "tunnel": compile_tunnel,
 }
 
 
@@ -266,4 +274,5 @@ _DECODERS: dict[int, Callable[[bytes], dict[str, Any]]] = {
     uapi.NFT_OBJECT_CT_TIMEOUT: _decode_ct_timeout,
     uapi.NFT_OBJECT_CT_EXPECT: _decode_ct_expectation,
     uapi.NFT_OBJECT_SECMARK: _decode_secmark,
+    uapi.NFT_OBJECT_TUNNEL: decode_tunnel,
 }

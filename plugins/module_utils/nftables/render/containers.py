@@ -18,6 +18,7 @@ from ..datatypes import TYPES
 from .expressions import element_texts, pair_texts, selector
 from .stateful import counts_text, rate_text, volume_text
 from .statements import render_rule, render_statement, synproxy_options
+from .tunnels import tunnel_lines
 from .values import Kind, duration_text, json_text, quoted
 
 Rule = tuple[list[dict[str, Any]], Optional[str]]
@@ -62,7 +63,9 @@ _FIVE_A_LINE = frozenset(
     )
 )
 _TWO_A_LINE = frozenset(("ipv4_addr", "ct_state", "ct_status", "pkt_type"))
-_OBJECT_MAPS = frozenset(("counter", "quota", "limit", "synproxy", "secmark", "ct helper", "ct timeout"))
+_OBJECT_MAPS = frozenset(
+    ("counter", "quota", "limit", "synproxy", "secmark", "tunnel", "ct helper", "ct timeout")
+)
 
 
 def render_table(
@@ -271,6 +274,7 @@ _OBJECTS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "ct expectation": _expectation,
     "synproxy": synproxy_options,
     "secmark": lambda body: [quoted(body["context"])],
+    "tunnel": tunnel_lines,
 }
 
 
