@@ -73,7 +73,7 @@ _elements = click.argument("elements", nargs=-1, required=True, metavar="ELEMENT
 @command.command("add", short_help="Put elements into a set.")
 @_where
 @_elements
-@click.option("--timeout", metavar="TIME", help="How long they stay: seconds, or 1h30m.")
+@click.option("--timeout", metavar="TIME", help="How long they stay: seconds, 1h30m, or never.")
 @click.option("--refresh", is_flag=True, help="Begin the times of those anew that are there already.")
 @_dry_run
 def add(

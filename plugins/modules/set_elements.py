@@ -21,8 +21,9 @@ description:
   - In a set of intervals an address that a network or a range covers already is no change. Where the set has
     C(auto-merge), networks and ranges that overlap or touch are joined, and those from which a part is taken
     are split; what is left keeps its timeout and comment. A network without a timeout stays whole, so pieces
-    of it that were there with a timeout lose that. In other sets an interval comes and goes as a
-    whole, and an overlap in part is an error.
+    of it that were there with a timeout lose that. An address with a longer timeout than the network that
+    covers it is taken out of the network. In other sets an interval comes and goes as a whole, and an overlap
+    in part, or of one that goes earlier, is an error.
   - An element that is there stays as it is, unless what is given for it (timeout, comment, counter, value of
     a map) differs. What is not given is not compared.
 extends_documentation_fragment:
@@ -74,8 +75,8 @@ options:
     choices: [present, absent, exact]
   timeout:
     description:
-      - How long elements stay, in seconds, or as a text such as V(1h30m). It is for elements without a
-        C(timeout) of their own.
+      - How long elements stay, in seconds, or as a text such as V(1h30m); V(never) for those that stay
+        although their set has a timeout. It is for elements without a C(timeout) of their own.
       - The set must have been made with the flag C(timeout).
     type: raw
   refresh:

@@ -25,13 +25,15 @@ TOP = (1 << WIDTH) - 1
 
 HOUR: Rest = ((uapi.NFTA_SET_ELEM_TIMEOUT, (3600_000).to_bytes(8, "big")),)
 RUNNING: Rest = (*HOUR, (uapi.NFTA_SET_ELEM_EXPIRATION, (1000).to_bytes(8, "big")))
+DAY: Rest = ((uapi.NFTA_SET_ELEM_TIMEOUT, (86400_000).to_bytes(8, "big")),)
+NEVER: Rest = ((uapi.NFTA_SET_ELEM_TIMEOUT, bytes(8)),)
 FRIEND: Rest = ((uapi.NFTA_SET_ELEM_USERDATA, b"\x00\x02a\x00"),)
 ACCEPT: Rest = ((uapi.NFTA_SET_ELEM_DATA, b"accept"),)
 DROP: Rest = ((uapi.NFTA_SET_ELEM_DATA, b"drop"),)
 
 numbers = st.integers(0, 30) | st.integers(TOP - 10, TOP)
 spans = st.tuples(numbers, numbers).map(lambda two: (min(two), max(two)))
-given_rests = st.sampled_from([(), (), HOUR, FRIEND])
+given_rests = st.sampled_from([(), (), HOUR, DAY, NEVER, FRIEND])
 held_rests = st.sampled_from([(), (), RUNNING, FRIEND])
 
 
@@ -43,6 +45,14 @@ def holdings(draw: st.DrawFn) -> list[Interval]:
         if all(high < one.low or one.high < low for one in found):
             found.append(Interval(low, high, draw(held_rests)))
     return found
+
+
+def cut(one: Interval, span: tuple[int, int], rest: Rest) -> bool:
+    """Whether what is given shall stay longer than the interval that it is a piece of, or reaches into."""
+    inside = span[0] <= one.low and one.high <= span[1]
+    silent = rest in ((), FRIEND) and one.low <= span[0] and span[1] <= one.high
+    apart = one.high < span[0] or span[1] < one.low
+    return is_timed(one.rest) and rest != HOUR and not (inside or silent or apart)
 
 
 def model(intervals: list[Interval]) -> dict[int, Rest]:
@@ -76,7 +86,17 @@ def test_put_where_the_set_merges(held: list[Interval], span: tuple[int, int], r
     expected = dict(before)
     for one in held:
         whole = (one.low, one.high) == span
-        if span[0] <= one.low and one.high <= span[1] and not whole and rest != HOUR and is_timed(one.rest):
+        if cut(one, span, rest):
+            for number in range(max(one.low, span[0]), min(one.high, span[1]) + 1):
+                del expected[number]
+            continue
+        if (
+            span[0] <= one.low
+            and one.high <= span[1]
+            and not whole
+            and rest in ((), FRIEND)
+            and is_timed(one.rest)
+        ):
             for number in range(one.low, one.high + 1):
                 del expected[number]
             continue
@@ -109,7 +129,7 @@ def test_put_where_intervals_stay_whole(held: list[Interval], span: tuple[int, i
     before = model(held)
     inside = [number for number in range(span[0], span[1] + 1) if number in before]
     holding = Holding(held)
-    if inside and len(inside) < span[1] - span[0] + 1:
+    if (inside and len(inside) < span[1] - span[0] + 1) or any(cut(one, span, rest) for one in held):
         with pytest.raises(Overlap):
             holding.put(Interval(*span, rest))
         assert holding.changes() == ([], [])
@@ -172,6 +192,7 @@ def test_refresh_begins_running_times_anew(held: list[Interval], span: tuple[int
         stay = [one for one in anew if not one.covers(Interval(*span))]
         assert set(stay) <= set(gone)
         anew = [one for one in anew if one not in stay]
+        stay += [one for one in held if cut(one, span, ())]
         gone = [one for one in gone if one not in stay]
     assert {one for one in gone if one.rest} == set(anew)
     for one in anew:

@@ -15,14 +15,14 @@ from functools import partial
 from typing import Any, Callable
 
 from ..errors import DocumentError, Problem
-from ..nftables.datatypes import DataType, DatatypeError
+from ..nftables.datatypes import NEVER, DataType, DatatypeError
 from ..nftables.sets import check_rest
 from .flat.addresses import KIND, host_name, literal
 from .flat.interfaces import name_of
 from .flat.ports import port_of
 from .flat.stateful import STATEFUL
 from .flat.values import text
-from .times import milliseconds, seconds
+from .times import lifetime, milliseconds, seconds
 
 COMMENT_LENGTH = 127
 """NFTNL_UDATA_SET_ELEM_COMMENT: a comment and its closing NUL in what nft reads back (libnftnl/udata.h)."""
@@ -159,9 +159,11 @@ def _with_options(
         if one not in item:
             continue
         try:
-            if one in ("timeout", "expires"):
+            if one == "timeout":
+                options[one] = lifetime(item[one])
+                elements.timed = elements.timed or options[one] != NEVER
+            elif one == "expires":
                 options[one] = seconds(item[one])
-                elements.timed = elements.timed or one == "timeout"
             elif one == "comment":
                 options[one] = text(item[one], COMMENT_LENGTH, "the comment")
             else:
@@ -169,7 +171,9 @@ def _with_options(
         except DocumentError as error:
             raise error.at(one) from None
     if "expires" in options and elements.timeout is not None:
-        own = milliseconds(item["timeout"]) if "timeout" in item else elements.timeout
+        own = elements.timeout
+        if "timeout" in item:
+            own = 0 if item["timeout"] == NEVER else milliseconds(item["timeout"])
         check_rest(milliseconds(item["expires"]), own)
     return options["val"] if len(options) == 1 else {"elem": options}
 

@@ -13,8 +13,9 @@ import json
 from typing import Any
 
 from ..errors import DocumentError, Problem
+from ..nftables.datatypes import NEVER
 from .elements import CATCH_ALL, Part, Read, is_wide, read_elements
-from .times import seconds
+from .times import lifetime
 
 PLACE = "elements"
 TIMEOUT = "timeout"
@@ -60,17 +61,17 @@ def lower_elements(value: Any, asked: Asked, timeout: Any = None) -> list[Any]:
     elements = found.json
     if timeout is not None:
         try:
-            limit = seconds(timeout)
+            limit = lifetime(timeout)
         except DocumentError as error:
             raise error.at(TIMEOUT) from None
-        if not asked.timed:
+        if not asked.timed and limit != NEVER:
             problems.append(_untimed(asked.name, TIMEOUT, timeout))
         elements = [_with_timeout(one, limit, data is not None) for one in elements]
     elif found.timed and not asked.timed:
         problems += [
             _untimed(asked.name, "%s[%d].%s" % (PLACE, index, TIMEOUT), options[TIMEOUT])
             for index, options in enumerate(_options_of(one, data is not None) for one in elements)
-            if TIMEOUT in options
+            if options.get(TIMEOUT, NEVER) != NEVER
         ]
     if found.wide and not asked.wide:
         for index, one in enumerate(elements):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import DocumentError
-from ..nftables.datatypes import milliseconds_of
+from ..nftables.datatypes import NEVER, milliseconds_of
 
 ALLOWED = "seconds, or a text such as 1h30m"
 
@@ -25,6 +25,17 @@ def milliseconds(value: Any) -> int:
     if not 0 < found < 1 << 63:
         raise DocumentError("a time out of range", found=value, allowed=ALLOWED)
     return found
+
+
+def lifetime(value: Any) -> int | str:
+    """The timeout of an element, as :func:`seconds` gives it, or ``never``. Raises DocumentError."""
+    if value == NEVER:
+        return NEVER
+    try:
+        return seconds(value)
+    except DocumentError as error:
+        error.problems[0].allowed += ", or never"
+        raise
 
 
 def seconds(value: Any) -> int | str:

@@ -69,9 +69,9 @@ class IntervalQuestions:
     """
 
     def __init__(
-        self, socket: NetlinkSocket, family: int, table_name: str, name: str, width: int, most: int
+        self, socket: NetlinkSocket, family: int, table_name: str, held: KernelSet, width: int, most: int
     ) -> None:
-        self._where = (socket, family, table_name, name)
+        self._where = (socket, family, table_name, held)
         self._width = width
         self._top = (1 << width) - 1
         self._left = most

@@ -14,7 +14,7 @@ from ..document.lifting.limits import ACTIONS, rate_text
 from ..document.priorities import NAMES
 from ..document.tunnels import tunnel_form
 from ..nftables import uapi
-from ..nftables.datatypes import BY_NUMBER, milliseconds_of
+from ..nftables.datatypes import BY_NUMBER, NEVER, milliseconds_of
 from ..nftables.declared.objects import decode_object
 from ..nftables.decode import SetView, decode_elements, decode_rule
 from ..nftables.expressions import TABLE, decode_one
@@ -281,7 +281,8 @@ def _element(row: Any, word: str, carried: set[str], state: bool, remaining: boo
     inner = row["elem"]
     body: Mapping = {word: key_of(inner["val"])}
     if "timeout" in inner:
-        body["timeout"] = _time(milliseconds_of(inner["timeout"]) or 0)
+        timeout = inner["timeout"]
+        body["timeout"] = timeout if timeout == NEVER else _time(milliseconds_of(timeout) or 0)
     if remaining and "expires" in inner:
         # what has just run out is still there: nothing left would mean all of its time
         body["expires"] = _time(milliseconds_of(inner["expires"]) or 1)

@@ -60,11 +60,22 @@ def is_timed(rest: Rest) -> bool:
     return any(kind == uapi.NFTA_SET_ELEM_EXPIRATION for kind, _unused in rest)
 
 
+def says_how_long(rest: Rest) -> bool:
+    """Whether the element has a timeout of its own."""
+    return any(kind == uapi.NFTA_SET_ELEM_TIMEOUT for kind, _unused in rest)
+
+
+def outlasts(given: Rest, held: Rest, default_timeout: int) -> bool:
+    """Whether an element has more time than the other; ``default_timeout`` as of :func:`differs`."""
+    times = [_timeout(dict(rest), default_timeout) for rest in (given, held)]
+    return times[1] != 0 and (times[0] == 0 or times[0] > times[1])
+
+
 def differs(held: Rest, given: Rest, default_timeout: int) -> bool:
     """Whether an element in the kernel is not as given. What is not given is not compared.
 
     ``default_timeout`` is the set's, in milliseconds: the kernel does not tell it of
-    elements that have it.
+    elements that have it. No time at all is that of an element that stays.
     """
     if value_of(held) != value_of(given):
         return True

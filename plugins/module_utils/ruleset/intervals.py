@@ -15,7 +15,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 
 from ..nftables import uapi
-from .element_attributes import Rest, combined, differs, is_timed, value_of
+from .element_attributes import Rest, combined, differs, is_timed, outlasts, says_how_long, value_of
 
 _TIMES = (uapi.NFTA_SET_ELEM_TIMEOUT, uapi.NFTA_SET_ELEM_EXPIRATION)
 
@@ -88,13 +88,16 @@ class Holding:
 
         What is there stays as it is, unless it lies inside and ``given`` says something
         else of it; ``refresh`` begins the time of those anew. Where the set merges, a piece
-        of a larger ``given`` without a timeout loses its own: all of it shall stay.
+        of a larger ``given`` without a timeout loses its own: all of it shall stay. A larger
+        interval that goes before ``given`` shall is split, or overlaps where nothing merges.
         """
         near = self.near(given.low, given.high)
         for one in near:
             if value_of(one.rest) != value_of(given.rest) and (one.low, one.high) != (given.low, given.high):
                 raise Overlap(given, one)
-        if self.merge and uapi.NFTA_SET_ELEM_TIMEOUT not in dict(given.rest):
+        if self._split(given, near):
+            near = self.near(given.low, given.high)
+        if self.merge and not says_how_long(given.rest):
             near = self._lasting(given, near)
         holes = _holes(given, near)
         if holes and near and not self.merge:
@@ -108,12 +111,28 @@ class Holding:
         for low, high in holes:
             self._insert(self._joined(low, high) if self._joins(given) else Interval(low, high, given.rest))
 
+    def _split(self, given: Interval, near: list[Interval]) -> bool:
+        """Take out of larger intervals what shall stay longer; whether there was such a piece."""
+        says = says_how_long(given.rest)
+        found = [
+            one
+            for one in near
+            if not given.covers(one)
+            and (says or not one.covers(given))
+            and outlasts(given.rest, one.rest, self.timeout)
+        ]
+        for one in found:
+            if not self.merge:
+                raise Overlap(given, one)
+            self.take(Interval(max(one.low, given.low), min(one.high, given.high)))
+        return bool(found)
+
     def _lasting(self, given: Interval, near: list[Interval]) -> list[Interval]:
         """Take the timeouts of what lies inside a larger interval; what is left near it."""
         for one in near:
             rest = tuple(attribute for attribute in one.rest if attribute[0] not in _TIMES)
-            timed = uapi.NFTA_SET_ELEM_TIMEOUT in dict(one.rest)
-            if not timed or not given.covers(one) or one.covers(given):
+            shorter = outlasts(given.rest, one.rest, self.timeout)
+            if not shorter or not given.covers(one) or one.covers(given):
                 continue
             self._remove(one)
             if rest:

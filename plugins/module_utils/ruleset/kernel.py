@@ -301,21 +301,21 @@ def sets(kernel: NetlinkSocket, family: int, name: str) -> dict[str, KernelSet]:
     return {one.name: one for one in (parse_set(body) for body in bodies if body.startswith(asked, _BODY))}
 
 
-def elements(kernel: NetlinkSocket, family: int, name: str, set_name: str) -> list[bytes]:
+def elements(kernel: NetlinkSocket, family: int, name: str, held: KernelSet) -> list[bytes]:
     """The elements of one set, as payloads of NFTA_LIST_ELEM; KernelError ENOENT where there is none."""
     asked = _text_attribute(uapi.NFTA_SET_ELEM_LIST_TABLE, name) + _text_attribute(
-        uapi.NFTA_SET_ELEM_LIST_SET, set_name
+        uapi.NFTA_SET_ELEM_LIST_SET, held.name
     )
     found: list[bytes] = []
     for body in kernel.dump(_SUBSYSTEM | uapi.NFT_MSG_GETSETELEM, family, asked):
         for kind, payload in walk(body, _BODY):
             if kind == uapi.NFTA_SET_ELEM_LIST_ELEMENTS:
                 found.extend([one for _unused, one in walk(payload)])
-    return found
+    return [timed(one) for one in found] if held.timeout else found
 
 
 def find_elements(
-    kernel: NetlinkSocket, family: int, name: str, set_name: str, element: bytes
+    kernel: NetlinkSocket, family: int, name: str, held: KernelSet, element: bytes
 ) -> list[bytes]:
     """The one element with the key of ``element`` (both payloads of NFTA_LIST_ELEM), or none.
 
@@ -324,7 +324,7 @@ def find_elements(
     key = [attribute(kind, data) for kind, data in walk(element) if kind in _KEYS]
     asked = (
         _text_attribute(uapi.NFTA_SET_ELEM_LIST_TABLE, name)
-        + _text_attribute(uapi.NFTA_SET_ELEM_LIST_SET, set_name)
+        + _text_attribute(uapi.NFTA_SET_ELEM_LIST_SET, held.name)
         + nested(uapi.NFTA_SET_ELEM_LIST_ELEMENTS, nested(uapi.NFTA_LIST_ELEM, *key))
     )
     try:
@@ -338,7 +338,30 @@ def find_elements(
         for kind, payload in walk(body, _BODY):
             if kind == uapi.NFTA_SET_ELEM_LIST_ELEMENTS:
                 found.extend([one for _unused, one in walk(payload)])
-    return found
+    return [timed(one) for one in found] if held.timeout else found
+
+
+def timed(element: bytes) -> bytes:
+    """An element of a set with a timeout, the same from every kernel.
+
+    One that never expires has the time 0 for its own, the point behind an interval has no time.
+    From 6.12 on kernels tell the 0 of both, before of neither (nf_tables_fill_setelem() of
+    net/netfilter/nf_tables_api.c).
+    """
+    attributes = walk(element)
+    found = dict(attributes)
+    if uapi.NFTA_SET_ELEM_EXPIRATION in found:
+        return element
+    flags = int.from_bytes(found.get(uapi.NFTA_SET_ELEM_FLAGS, b""), "big")
+    wanted = not flags & uapi.NFT_SET_ELEM_INTERVAL_END
+    if wanted == (uapi.NFTA_SET_ELEM_TIMEOUT in found):
+        return element
+    if wanted:
+        place = len(attributes) - (uapi.NFTA_SET_ELEM_USERDATA in found)
+        attributes.insert(place, (uapi.NFTA_SET_ELEM_TIMEOUT, bytes(8)))
+    else:
+        attributes = [one for one in attributes if one[0] != uapi.NFTA_SET_ELEM_TIMEOUT]
+    return b"".join(attribute(kind, data) for kind, data in attributes)
 
 
 def objects(kernel: NetlinkSocket, family: int, name: str) -> dict[tuple[int, str], KernelObject]:
@@ -526,7 +549,7 @@ def _read_all(
         one.sets = sets(kernel, family, name)
         for each in one.sets.values():
             if with_elements or each.flags & uapi.NFT_SET_ANONYMOUS:
-                each.elements = elements(kernel, family, name, each.name)
+                each.elements = elements(kernel, family, name, each)
         one.objects = objects(kernel, family, name)
         one.flowtables = flowtables(kernel, family, name)
         found[family, name] = one

@@ -27,7 +27,17 @@ from .asking import IntervalQuestions, TooMany
 from .batch import write
 from .boxes import Box
 from .desired import FAMILY_NAMES
-from .element_attributes import Rest, combined, differs, is_timed, packed, rest_of, value_of
+from .element_attributes import (
+    Rest,
+    combined,
+    differs,
+    is_timed,
+    outlasts,
+    packed,
+    rest_of,
+    says_how_long,
+    value_of,
+)
 from .generation import generation as generation_of
 from .intervals import Holding, Interval, Overlap
 from .kernel import KernelSet, KernelTable
@@ -120,7 +130,7 @@ def list_elements(netns: str | None, family: str, table_name: str, set_name: str
     """The elements of a set. Raises HostError where it is not there, KernelError."""
     with interfaces.of(netns), NetlinkSocket(netns) as socket:
         number, held = find_named(socket, family, table_name, set_name)
-        payloads = kernel.elements(socket, number, table_name, set_name)
+        payloads = kernel.elements(socket, number, table_name, held)
         return Listing(FAMILY_NAMES[number], table_name, held, payloads)
 
 
@@ -246,16 +256,16 @@ class _Work:
 
     def _compiled(self, wanted: list[Any], merge: bool) -> list[bytes]:
         try:
-            fill(self._content, wanted, merge)
+            fill(self._content, wanted, merge, told=False)
         except DocumentError as error:
             raise error.at(PLACE) from None
         return self._content.elements
 
     def _read(self) -> list[bytes]:
-        return kernel.elements(self._socket, self._family, self._table, self._held.name)
+        return kernel.elements(self._socket, self._family, self._table, self._held)
 
     def _ask(self, payload: bytes) -> list[bytes]:
-        return kernel.find_elements(self._socket, self._family, self._table, self._held.name, payload)
+        return kernel.find_elements(self._socket, self._family, self._table, self._held, payload)
 
     def _asked(self, given: list[bytes]) -> list[bytes]:
         return [one for payload in given for one in self._ask(payload)]
@@ -314,8 +324,9 @@ class _Work:
     def _put_box(self, box: Box, payload: bytes, held: dict[Box, bytes]) -> None:
         if box not in held:
             for one, other in held.items():
-                same = value_of(rest_of(other)) == value_of(rest_of(payload))
-                if same and one.covers(box):
+                given, there = rest_of(payload), rest_of(other)
+                longer = says_how_long(given) and outlasts(given, there, self._held.timeout)
+                if value_of(there) == value_of(given) and one.covers(box) and not longer:
                     return
                 if one.has_an_end_of(box):
                     raise self._box_overlap(box, payload, other)
@@ -355,9 +366,7 @@ class _Work:
         width = self._content.key.width
         asked = None
         if questions:
-            asked = IntervalQuestions(
-                self._socket, self._family, self._table, self._held.name, width, questions
-            )
+            asked = IntervalQuestions(self._socket, self._family, self._table, self._held, width, questions)
             near = {
                 one.low: one for span in given for one in asked.near(span.low, span.high, int(not removing))
             }

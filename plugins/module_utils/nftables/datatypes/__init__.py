@@ -12,10 +12,11 @@ from . import address, basic, conntrack, inet, meta
 from .address import address_family, mask_to_prefix
 from .base import DataType, DatatypeError, Flags
 from .inet import resolve_abbreviation
-from .meta import interface_prefix, interface_wildcard, milliseconds_of
+from .meta import NEVER, interface_prefix, interface_wildcard, milliseconds_of
 
 __all__ = [
     "BY_NUMBER",
+    "NEVER",
     "TYPES",
     "DataType",
     "DatatypeError",

@@ -428,6 +428,10 @@ def interface_wildcard(prefix: bytes) -> str:
     return prefix.decode("utf-8", "surrogateescape") + "*"
 
 
+NEVER = "never"
+"""The timeout of an element that stays although its set has one, as nft 1.1.1 and later say it."""
+
+
 def milliseconds_of(text: str) -> int | None:
     """A time such as ``1d2h3m4s5ms`` or a bare number of seconds as milliseconds; None where it is neither.
 

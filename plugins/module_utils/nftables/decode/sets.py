@@ -10,7 +10,7 @@ from typing import Any
 
 from ...netlink.attributes import table, walk
 from .. import uapi
-from ..datatypes import BY_NUMBER
+from ..datatypes import BY_NUMBER, NEVER
 from ..expressions import Verdict, decode_one
 from ..expressions.codecs import DATA
 from . import constants
@@ -267,7 +267,10 @@ def _row(entry: _Entry, shown: Any, values: list[Value], view: SetView, is_map: 
     for name, kind in (("timeout", uapi.NFTA_SET_ELEM_TIMEOUT), ("expires", uapi.NFTA_SET_ELEM_EXPIRATION)):
         if kind in attributes:
             milliseconds = int.from_bytes(attributes[kind], "big")
-            more[name] = "%dms" % milliseconds if exact else milliseconds // 1000
+            if not milliseconds and name == "timeout":
+                more[name] = NEVER
+            else:
+                more[name] = "%dms" % milliseconds if exact else milliseconds // 1000
     comment = _comment(attributes.get(uapi.NFTA_SET_ELEM_USERDATA, b""))
     if comment is not None:
         more["comment"] = comment

@@ -17,7 +17,7 @@ from typing import Any, cast
 from ...errors import DocumentError, Problem
 from ...netlink.attributes import BE64, attribute, table
 from .. import uapi
-from ..datatypes import TYPES, interface_prefix, milliseconds_of
+from ..datatypes import NEVER, TYPES, interface_prefix, milliseconds_of
 from ..expressions.codecs import DATA
 from ..parameters import checked
 from ..selectors.base import Concatenation, Selector, pack_number
@@ -77,7 +77,8 @@ def shown(item: Any) -> str:
 class _Element:
     """One element: ``parts`` of (low, high), one a concatenated part; ``wide`` if any is an interval.
 
-    ``data`` is its data attribute, ``rest`` what follows the flags: timeout and such.
+    ``data`` is its data attribute. ``timeout`` is milliseconds, 0 for one that stays although its
+    set has a timeout, None where nothing is said.
     ``index`` and ``item`` are of the list it came from.
     """
 
@@ -102,7 +103,7 @@ class _Element:
         self.catchall = False
         self.data = b""
         self.expressions: list[bytes] = []
-        self.timeout = 0
+        self.timeout: int | None = None
         self.expires = 0
         self.comment = ""
 
@@ -115,7 +116,7 @@ class _Element:
             listed = b"".join(attribute(uapi.NFTA_LIST_ELEM, one) for one in self.expressions)
             parts.append(attribute(uapi.NFTA_SET_ELEM_EXPRESSIONS, listed))
         parts.append(flags)
-        if self.timeout:
+        if self.timeout is not None:
             parts.append(attribute(uapi.NFTA_SET_ELEM_TIMEOUT, BE64.pack(self.timeout)))
         if self.expires:
             parts.append(attribute(uapi.NFTA_SET_ELEM_EXPIRATION, BE64.pack(self.expires)))
@@ -130,10 +131,11 @@ class _Element:
         return b"".join(parts)
 
 
-def fill(content: SetContent, items: Any, merge: bool) -> None:
+def fill(content: SetContent, items: Any, merge: bool, told: bool = True) -> None:
     """Give the set its elements: JSON keys, or for maps lists of a key and its value.
 
-    ``merge`` joins intervals that touch or overlap. Marks the set an interval set
+    ``merge`` joins intervals that touch or overlap. With ``told`` they come out as the kernel
+    tells them: it says nothing of a timeout that is the set's own. Marks the set an interval set
     where an element needs it to be one and it is anonymous; else that is an error.
     """
     mapped = bool(content.flags & (uapi.NFT_SET_MAP | uapi.NFT_SET_OBJECT))
@@ -149,9 +151,8 @@ def fill(content: SetContent, items: Any, merge: bool) -> None:
         except DocumentError as error:
             raise error.at("[%d]" % index) from None
         element.index, element.item = index, one[0] if mapped else one
-        if element.timeout == content.timeout:
-            # the kernel does not tell the set's own of each element
-            element.timeout = 0
+        if element.timeout == content.timeout and (told or not element.timeout):
+            element.timeout = None
         elements.append(element)
     _encode(content, elements, merge)
 
@@ -244,7 +245,7 @@ def _element(content: SetContent, value: Any) -> _Element:
     element = _Element()
     if isinstance(value, dict) and "elem" in value:
         value = _options(element, value["elem"])
-        check_rest(element.expires, element.timeout or content.timeout)
+        check_rest(element.expires, content.timeout if element.timeout is None else element.timeout)
     if value == "*":
         element.catchall = True
         return element
@@ -268,7 +269,10 @@ def _options(element: _Element, value: Any) -> Any:
     mapping = checked(value, ("val", "timeout", "expires", "comment", *STATEFUL))
     if "val" not in mapping:
         raise DocumentError("an element without a value", found=value, allowed='"val"')
-    element.timeout = _time(mapping, "timeout")
+    if mapping.get("timeout") == NEVER:
+        element.timeout = 0
+    else:
+        element.timeout = _time(mapping, "timeout") or None
     element.expires = _time(mapping, "expires")
     if "comment" in mapping:
         element.comment = str(mapping["comment"])
