@@ -467,6 +467,11 @@ _ENDINGS: SearchStrategy[Rule] = st.sampled_from(
 )
 
 
+def _timed(draw: DrawFn, elements: list[str], times: SearchStrategy[int]) -> list[Any]:
+    """Some of them with a timeout of their own."""
+    return [{"elem": one, "timeout": draw(times)} if draw(st.booleans()) else one for one in elements]
+
+
 @functools.cache
 @st.composite
 def declarations(draw: DrawFn, family: str) -> dict[str, Any]:
@@ -481,7 +486,7 @@ def declarations(draw: DrawFn, family: str) -> dict[str, Any]:
     spans = draw(
         st.lists(st.tuples(address, st.integers(1, bits)).map(lambda two: "%s/%d" % two), max_size=5)
     )
-    timed = [{"elem": one, "timeout": draw(times)} if draw(st.booleans()) else one for one in draw(some)]
+    timed = _timed(draw, draw(some), times)
     commented = [{"elem": one, "comment": draw(texts)} for one in draw(some)]
     few = draw(st.lists(st.integers(0, 65535), min_size=1, max_size=4, unique=True).map(sorted))
     ranges = ["%d-%d" % (one, two - 1) for one, two in zip(few, few[1:]) if one < two - 1]
@@ -495,6 +500,13 @@ def declarations(draw: DrawFn, family: str) -> dict[str, Any]:
             {"name": "timed", "type": kind, "timeout": draw(times), "elements": timed},
             {"name": "commented", "type": kind, "elements": commented},
             {"name": "ports", "type": "inet_service", "elements": ranges},
+            {
+                "name": "timed_ports",
+                "type": "inet_service",
+                "flags": ["interval"],
+                "timeout": draw(times),
+                "elements": _timed(draw, ranges, times),
+            },
             {"name": "marks", "type": "mark", "elements": [draw(ranged(marks))]},
             {"name": "names", "type": "ifname", "elements": ["lo", "veth*"]},
             {"name": "pairs", "type": kind + " . inet_service", "elements": pairs},
