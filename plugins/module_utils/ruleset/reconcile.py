@@ -129,10 +129,7 @@ class Progress:
     """What a long run tells of itself; the command draws it. This one is silent."""
 
     def stage(self, name: str, total: int = 0) -> None:
-        """A new stage begins: ``read``, ``compile``, ``compare``, ``send``; ``total`` counts its rules.
-
-        It begins once this returns. What changes the ruleset before ``send`` has it planned anew.
-        """
+        """A new stage begins: ``read``, ``compile``, ``compare``, ``send``; ``total`` counts its rules."""
 
 
 def reconcile(
@@ -146,6 +143,7 @@ def reconcile(
     remove_objects: Iterable[tuple[str, str]] = (),
     remove_empty: bool = False,
     remove_others: bool = False,
+    before_sending: Callable[[], None] | None = None,
 ) -> Outcome:
     """Make the kernel hold the document's tables.
 
@@ -155,7 +153,9 @@ def reconcile(
     for ``remove_chains``, ``remove_objects`` (libnftables' word for the kind, such as
     "ct helper", and the name) and, with ``remove_empty``, a table in which nothing is
     left; with ``remove_others`` all chains and objects of such a table that it does not
-    name go, and no memory is kept of that. Raises DocumentError, HostError, KernelError.
+    name go, and no memory is kept of that. ``before_sending`` is called once where there is
+    something to send, and may change the ruleset: the difference is taken again after it.
+    Raises DocumentError, HostError, KernelError.
     """
     progress = progress or Progress()
     leaving = (remove_chains, remove_objects, remove_empty, remove_others)
@@ -167,7 +167,9 @@ def reconcile(
             if generation is not None:
                 return Outcome(None, generation, compared=False)
         with _collector_resting():
-            return _compare(kernel, source, netns, key, digest, check, partial, leaving, progress)
+            return _compare(
+                kernel, source, netns, key, digest, check, partial, leaving, progress, before_sending
+            )
 
 
 def _compare(
@@ -180,6 +182,7 @@ def _compare(
     partial: bool,
     leaving: tuple[Iterable[str], Iterable[tuple[str, str]], bool, bool],
     progress: Progress,
+    before_sending: Callable[[], None] | None,
 ) -> Outcome:
     """The long way: compile the document, read the kernel's tables, send the difference."""
     from ..document import hosts
@@ -205,6 +208,7 @@ def _compare(
         check,
         progress,
         netns,
+        before_sending,
     )
     told = names is None and (not check or not outcome.changed)
     if key is not None and told and not any(map(_runs_out, desired)):
@@ -321,16 +325,24 @@ def _apply(
     check: bool,
     progress: Progress,
     netns: str | None,
+    before_sending: Callable[[], None] | None = None,
 ) -> Outcome:
     from .kernel import read
 
-    for attempt in range(1, _ATTEMPTS + 1):
+    def current() -> Plan:
         progress.stage("read")
         picture = read(kernel, wanted)
         progress.stage("compare")
-        plan = planner(picture)
+        return planner(picture)
+
+    for attempt in range(1, _ATTEMPTS + 1):
+        plan = current()
+        if before_sending is not None and plan.changed and not check:
+            before_sending()
+            before_sending = None
+            plan = current()
         if not plan.changed or check:
-            return Outcome(plan, picture.generation, compared=True, attempts=attempt - 1, netns=netns)
+            return Outcome(plan, plan.generation, compared=True, attempts=attempt - 1, netns=netns)
         progress.stage("send", len(plan.batch))
         try:
             kernel.transact(plan.batch, generation=plan.generation)

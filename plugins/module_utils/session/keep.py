@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import HostError, RempartError
 from ..netlink.namespace import Entered
 from ..netlink.socket import NetlinkSocket
-from ..ruleset.reconcile import Outcome, Progress, Source, reconcile, remove
+from ..ruleset.reconcile import Outcome, Source, reconcile, remove
 
 if TYPE_CHECKING:
     from ..ruleset.steps import Plan
@@ -29,18 +29,15 @@ WAIT = 5.0
 """Seconds within which a packet must come through: a probe is sent each second."""
 
 
-class _Preparing(Progress):
-    """Sees to the connections once there is a change to send; ``followed`` hears of the stages."""
+class _Preparing:
+    """Sees to the connections that carry this process."""
 
-    def __init__(self, netns: str | None, followed: Progress | None = None) -> None:
+    def __init__(self, netns: str | None) -> None:
         self.netns = netns
-        self.carriers: list[Carrier] | None = None
-        self._followed = followed or Progress()
+        self.carriers: list[Carrier] = []
 
-    def stage(self, name: str, total: int = 0) -> None:
-        self._followed.stage(name, total)
-        if name != "send" or self.carriers is not None:
-            return
+    def begin(self) -> None:
+        """Find them, and have each tracked."""
         from . import carrier, guard, tracked
 
         with Entered(self.netns):
@@ -71,7 +68,6 @@ def reconcile_keeping(
     full: bool = False,
     wait: float = WAIT,
     confirm: float = 0,
-    progress: Progress | None = None,
     **more: Any,
 ) -> tuple[Outcome, str | None]:
     """``reconcile``, and the TCP connections that carry this process live on.
@@ -85,9 +81,9 @@ def reconcile_keeping(
     KernelError as ``reconcile``.
     """
     pending = None
-    preparing = _Preparing(netns, progress)
+    preparing = _Preparing(netns)
     try:
-        outcome = reconcile(source, netns, check, full, progress=preparing, **more)
+        outcome = reconcile(source, netns, check, full, before_sending=preparing.begin, **more)
         if preparing.carriers and outcome.plan is not None:
             from . import proof
 
