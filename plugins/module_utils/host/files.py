@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 
 from ..errors import HostError
 
@@ -16,38 +17,33 @@ def write(path: str, content: str | bytes, mode: int = 0o600) -> None:
 
     ``mode`` are its permissions. Its directory must be there. Raises HostError.
     """
-    directory = os.path.dirname(os.path.abspath(path))
-    temporary = os.path.join(directory, ".%s.%d" % (os.path.basename(path), os.getpid()))
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
+    with _replaced(path, "write the file") as temporary:
         handle = os.open(temporary, flags, 0o600)
-    except OSError as error:
-        raise HostError("cannot write the file: %s" % error.strerror, path) from None
-    try:
         with open(handle, "wb") as opened:
             os.fchmod(handle, mode)
             opened.write(content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content)
             opened.flush()
             os.fsync(handle)
-        os.replace(temporary, path)
-        _sync(directory)
-    except OSError as error:
-        raise HostError("cannot write the file: %s" % error.strerror, path) from None
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
 
 
 def link(path: str, target: str) -> None:
     """Have a symbolic link lead to ``target``, in one step too, whatever was there. Raises HostError."""
+    with _replaced(path, "make the link") as temporary:
+        os.symlink(target, temporary)
+
+
+@contextlib.contextmanager
+def _replaced(path: str, doing: str) -> Iterator[str]:
+    """A name beside ``path`` for the block to make; what it made takes the place of ``path``."""
     directory = os.path.dirname(os.path.abspath(path))
     temporary = os.path.join(directory, ".%s.%d" % (os.path.basename(path), os.getpid()))
     try:
-        os.symlink(target, temporary)
+        yield temporary
         os.replace(temporary, path)
         _sync(directory)
     except OSError as error:
-        raise HostError("cannot make the link: %s" % error.strerror, path) from None
+        raise HostError("cannot %s: %s" % (doing, error.strerror), path) from None
     finally:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
