@@ -51,7 +51,7 @@ DIFFERENT: list[tuple[str, list[dict[str, Any]], list[dict[str, Any]]]] = [
 
 
 def compiled(statements: list[dict[str, Any]]) -> DesiredRule:
-    [rule] = RuleCompiler("inet").compile({"expr": statements}, 0)
+    [rule], _unused = RuleCompiler("inet").compile([{"expr": statements}])
     return rule
 
 

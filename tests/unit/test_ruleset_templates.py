@@ -16,7 +16,7 @@ from rempart.nftables.expressions import Trace, encode_list
 from rempart.nftables.sets import SetContent
 from rempart.nftables.statements import compile_rule
 from rempart.ruleset import rules
-from rempart.ruleset.rules import RuleCompiler
+from rempart.ruleset.rules import DesiredRule, RuleCompiler
 from rempart.ruleset.userdata import comment_userdata
 
 FAMILIES = ("inet", "ip", "ip6", "bridge", "netdev", "arp")
@@ -167,17 +167,16 @@ def random_rule(chance: random.Random) -> dict[str, Any]:
 
 
 def filled(compiler: RuleCompiler, rule: dict[str, Any]) -> Any:
-    """What the compiler makes of a rule, most often from a template; places and kinds of errors."""
-    try:
-        return [
-            (one.expressions, one.userdata, one.index, one.part, one.state, one.set_ids, sets_of(one.sets))
-            for one in compiler.compile(rule, 7)
-        ]
-    except DocumentError as error:
-        return sorted(one.place for one in error.problems)
+    """What the compiler makes of a rule, most often from a template; places of errors."""
+    made, wrong = compiler.compile([rule])
+    return sorted(one.place for one in wrong[0].problems) if wrong else list(map(content, made))
 
 
-def in_full(family: str, rule: dict[str, Any]) -> Any:
+def content(one: DesiredRule) -> tuple[Any, ...]:
+    return one.expressions, one.userdata, one.index, one.part, one.state, one.set_ids, sets_of(one.sets)
+
+
+def in_full(family: str, rule: dict[str, Any], index: int = 0) -> Any:
     """The same by lowering and compiling."""
     made = []
     userdata = comment_userdata(str(rule.get("comment") or ""))
@@ -187,7 +186,7 @@ def in_full(family: str, rule: dict[str, Any]) -> Any:
             trace = Trace()
             encoded = encode_list(compiled.expressions, trace)
             state, set_ids = tuple(trace.state), tuple(trace.set_ids)
-            made.append((encoded, userdata, 7, part, state, set_ids, sets_of(compiled.sets)))
+            made.append((encoded, userdata, index, part, state, set_ids, sets_of(compiled.sets)))
     except DocumentError as error:
         return sorted(one.place for one in error.problems)
     return made
@@ -212,6 +211,35 @@ def test_thousands_of_rules(family: str) -> None:
     assert 100 < sound < 2400
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_chain_of_all_kinds(family: str) -> None:
+    """Rules of many kinds one after the other stay in order, and each wrong one is named by its index."""
+    chance = random.Random("a chain of %s" % family)
+    chain = [random_rule(chance) for _ in range(1500)]
+    chain += [{**rule, "mark": chance.randrange(1 << 33)} for rule in chain[:500]]
+    wanted, mistakes = [], {}
+    for index, rule in enumerate(chain):
+        one = in_full(family, rule, index)
+        if one and isinstance(one[0], str):
+            mistakes[index] = one
+        else:
+            wanted += one
+    made, wrong = RuleCompiler(family).compile(chain)
+    assert list(map(content, made)) == wanted
+    assert {index: sorted(one.place for one in wrong[index].problems) for index in wrong} == mistakes
+    assert list(wrong) == sorted(wrong)
+
+
+@pytest.mark.parametrize("odd", [5, None, "rule", [], {}, {"expr": [{"accept": None}]}, {"expr": 5}, {1: 2}])
+def test_what_is_no_flat_rule_stands_among_them(odd: Any) -> None:
+    plain = [{"saddr": "192.0.2.%d" % number, "verdict": "drop"} for number in range(4)]
+    compiler = RuleCompiler("inet")
+    alone, mistakes = compiler.compile([odd])
+    made, wrong = compiler.compile([*plain[:2], odd, *plain[2:]])
+    assert list(wrong) == [2] * len(mistakes)
+    assert [one.index for one in made] == [0, 1, *[2] * len(alone), 3, 4]
+
+
 @pytest.mark.parametrize(("key", "value"), [(key, value) for key in VALUES for value in VALUES[key]])
 def test_a_template_takes_no_value_that_it_should_not(key: str, value: Any) -> None:
     """After a template was made for a sound rule of the kind, every odd value still finds its way."""
@@ -224,6 +252,16 @@ def test_a_template_takes_no_value_that_it_should_not(key: str, value: Any) -> N
         assert filled(warm, {**base, key: value}) == in_full(family, {**base, key: value})
 
 
+@pytest.mark.parametrize("rule", [{"dport": 22}, {"saddr": "192.0.2.1", "mark": 5}, {"counter": True}])
+def test_a_rule_of_values_alone_or_without_any(rule: dict[str, Any]) -> None:
+    for one in (rule, {**rule, "comment": "plain"}):
+        assert filled(RuleCompiler("ip"), one) == in_full("ip", one)
+
+
+def test_a_rule_that_only_has_a_comment_is_wrong() -> None:
+    assert filled(RuleCompiler("ip"), {"comment": "plain"}) == [""]
+
+
 def test_rules_of_one_kind_are_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled = []
 
@@ -232,9 +270,11 @@ def test_rules_of_one_kind_are_compiled_once(monkeypatch: pytest.MonkeyPatch) ->
         return compile_rule(*arguments)
 
     monkeypatch.setattr(rules, "compile_rule", counted)
+    chain = [
+        {"saddr": "10.0.%d.%d" % divmod(number, 256), "protocol": "tcp", "sport": 5 + number, "dport": number}
+        for number in range(1000)
+    ]
     compiler = RuleCompiler("inet")
-    for number in range(1000):
-        address = "10.0.%d.%d" % (number >> 8, number & 255)
-        rule = {"saddr": address, "protocol": "tcp", "sport": 5 + number, "dport": number}
-        assert len(compiler.compile(rule, number)) == 1
+    assert len(compiler.compile(chain)[0]) == 1000
+    assert len(compiler.compile(chain[::-1])[0]) == 1000
     assert len(compiled) == 1

@@ -238,11 +238,12 @@ class RuleReader:
         try:
             # compiling may take a shortcut that does not look at every value
             self._compiler.statements(rule)
-            made = self._compiler.compile(rule, 0)
+            made, wrong = self._compiler.compile([rule])
         except (DocumentError, ValueError):
             return False
         return (
-            len(made) == 1
+            not wrong
+            and len(made) == 1
             and canonical.of_desired(made[0])[:2] == canonical.of_kernel(encoded, b"", self._identity)[:2]
         )
 

@@ -195,14 +195,9 @@ def _compile_declared(table: DesiredTable, problems: list[Problem]) -> None:
 
 
 def _compile_chain(chain: DesiredChain, compiler: RuleCompiler, problems: list[Problem]) -> None:
-    rules = chain.rules
-    compile_one = compiler.compile
-    for index, rule in enumerate(chain.source.rules):
-        try:
-            rules += compile_one(rule, index)
-        except DocumentError as error:
-            place = "%s.rules[%d]" % (chain.source.place, index)
-            problems.extend(problem.at(place) for problem in error.problems)
+    chain.rules, wrong = compiler.compile(chain.source.rules)
+    for index, error in wrong.items():
+        problems.extend(error.at("%s.rules[%d]" % (chain.source.place, index)).problems)
 
 
 def rule_statements(table: DesiredTable, chain: DesiredChain, rule: DesiredRule) -> list[dict[str, Any]]:

@@ -11,12 +11,9 @@ packed into it. What a template cannot take goes the full way.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
-from marshal import dumps
-from operator import itemgetter
-from socket import AF_INET, AF_INET6, inet_pton
-from typing import Any, Callable, Optional, cast
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from ..document.declared import Declared
 from ..document.flat import lower
@@ -25,16 +22,9 @@ from ..nftables.expressions import Slot, Trace, encode_list
 from ..nftables.sets import Clash, SetContent
 from ..nftables.statements import CompiledStatements, compile_rule
 from ..nftables.traced import TracedNumber, TracedText
+from . import templates
+from .templates import Template
 from .userdata import comment_userdata
-
-#: of these letters an interface name is just a name; any other goes the full way
-_PLAIN_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
-
-#: of these a comment is one that nft can write; any other goes the full way
-_PLAIN_COMMENT = frozenset(map(chr, range(0x20, 0x7F))) - {'"'}
-
-#: (class of the value, its bytes in the register) for values that a template can take
-Classified = Optional[tuple[Any, bytes]]
 
 
 class DesiredRule:
@@ -82,114 +72,6 @@ class DesiredRule:
         self.set_ids = set_ids
 
 
-class _Template:
-    """Encoded expressions cut at the places of their values, with the sets that every such rule brings.
-
-    ``parts`` has the fixed bytes with a place after each but the last; ``order`` names what
-    stands there: (index of the value, how many of its bytes), None where the values stand as
-    they are, one after the other.
-    """
-
-    __slots__ = ("order", "parts", "set_ids", "sets", "state")
-
-    def __init__(self, encoded: bytes, trace: Trace, sets: list[SetContent], lengths: list[int]) -> None:
-        self.state = tuple(trace.state)
-        self.sets = tuple(sets)
-        self.set_ids = tuple(trace.set_ids)
-        self.parts: list[bytes] = []
-        order: list[tuple[int, int]] = []
-        start = 0
-        for offset, slot in sorted(trace.slots):
-            self.parts += (encoded[start:offset], b"")
-            order.append((cast(int, slot.source), len(slot)))
-            start = offset + len(slot)
-        self.parts.append(encoded[start:])
-        self.order = None if order == list(enumerate(lengths)) else order
-
-    def fill(self, values: list[bytes]) -> bytes:
-        """The expressions with these values."""
-        if self.order is not None:
-            values = [values[source][:length] for source, length in self.order]
-        parts = self.parts.copy()
-        parts[1::2] = values
-        return b"".join(parts)
-
-
-class _Form:
-    """What rules with the same keys in the same order have in common.
-
-    ``classified`` are the keys whose values a template can take, ``pick`` gets the values
-    of the others but the comment. ``templates`` are by what a rule says apart from its values.
-    """
-
-    __slots__ = ("classified", "comment", "pick", "templates")
-
-    def __init__(self, keys: tuple[Any, ...]) -> None:
-        self.classified = [(key, _CLASSIFIERS[key]) for key in keys if key in _CLASSIFIERS]
-        plain = [key for key in keys if key not in _CLASSIFIERS and key != "comment"]
-        self.pick: Callable[[Any], Any] = itemgetter(*plain) if plain else lambda rule: None
-        self.comment = "comment" in keys
-        self.templates: dict[tuple[Any, ...], _Template | None] = {}
-
-
-def _address(value: Any) -> Classified:
-    if not isinstance(value, str):
-        return None
-    try:
-        return 4, inet_pton(AF_INET, value)
-    except (OSError, ValueError):
-        pass
-    text, slash, length = value.partition("/")
-    try:
-        if ":" in text:
-            packed, family, bits = inet_pton(AF_INET6, text), 6, 128
-        else:
-            packed, family, bits = inet_pton(AF_INET, text), 4, 32
-    except (OSError, ValueError):
-        return None
-    if not slash:
-        return family, packed
-    if not (length.isdecimal() and length.isascii()) or not 0 < int(length) < bits:
-        return None
-    size = int(length)
-    if size % 8 == 0:
-        return (family, size), packed[: size // 8]
-    number = int.from_bytes(packed, "big") >> (bits - size) << (bits - size)
-    return (family, size), number.to_bytes(bits // 8, "big")
-
-
-def _port(value: Any) -> Classified:
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 0xFFFF:
-        return "port", value.to_bytes(2, "big")
-    return None
-
-
-def _host_u32(value: Any) -> Classified:
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 0xFFFFFFFF:
-        return "u32", value.to_bytes(4, sys.byteorder)
-    return None
-
-
-def _interface(value: Any) -> Classified:
-    if not isinstance(value, str) or not _PLAIN_NAME.issuperset(value) or value in (".", ".."):
-        return None
-    if not 0 < len(value) < 16:
-        return None
-    return "name", value.encode().ljust(16, b"\0")
-
-
-_CLASSIFIERS: dict[str, Callable[[Any], Classified]] = {
-    "saddr": _address,
-    "daddr": _address,
-    "sport": _port,
-    "dport": _port,
-    "mark": _host_u32,
-    "ct_mark": _host_u32,
-    "iifname": _interface,
-    "oifname": _interface,
-}
-
-
 def _place_of_elements(rule: dict[str, Any], place: str) -> str:
     """The flat key whose elements a place in the rule's statements speaks of; "" where none has that name."""
     word = place.partition(".")[2].partition(".")[0]
@@ -233,53 +115,79 @@ class RuleCompiler:
         self._sets = {} if sets is None else sets
         self._addresses = addresses or {}
         self._declared = declared or Declared()
-        self._forms: dict[tuple[Any, ...], _Form] = {}
+        self._templates: dict[tuple[Any, ...], Template | None] = {}
 
-    def compile(self, rule: Any, index: int) -> list[DesiredRule]:
-        """The rules that one rule of the document stands for. Raises DocumentError."""
-        if not isinstance(rule, dict) or "expr" in rule:
-            return self._compile_fully(rule, index)
-        keys = tuple(rule)
-        form = self._forms.get(keys)
-        if form is None:
-            form = self._forms[keys] = _Form(keys)
-        userdata = b""
-        if form.comment:
-            comment = rule["comment"]
-            if not isinstance(comment, str) or len(comment) > 127 or not _PLAIN_COMMENT.issuperset(comment):
-                return self._compile_fully(rule, index)
-            userdata = comment_userdata(comment)
-        values: list[bytes] = []
-        try:
-            # what the rule says apart from its values; the bytes tell True from 1
-            shape = [dumps(form.pick(rule), 2)]
-            for key, classify in form.classified:
-                classified = classify(rule[key])
-                if classified is None:
-                    shape.append(dumps(rule[key], 2))
-                else:
-                    shape.append(classified[0])
-                    values.append(classified[1])
-        except ValueError:
-            return self._compile_fully(rule, index)
-        place = tuple(shape)
-        if place in form.templates:
-            template = form.templates[place]
-        else:
-            template = form.templates[place] = self._template(rule, values)
-        if template is None:
-            return self._compile_fully(rule, index)
-        return [
-            DesiredRule(
-                template.fill(values),
-                userdata,
-                index,
-                0,
-                template.state,
-                template.sets,
-                template.set_ids,
-            )
-        ]
+    def compile(self, rules: Sequence[Any]) -> tuple[list[DesiredRule], dict[int, DocumentError]]:
+        """The rules that those of a chain of the document stand for, in order; what is wrong, by index."""
+        made: list[DesiredRule | None] = [None] * len(rules)
+        forms: defaultdict[tuple[Any, ...] | None, list[int]] = defaultdict(list)
+        for index, rule in enumerate(rules):
+            forms[tuple(rule) if isinstance(rule, dict) else None].append(index)
+        for keys, indices in forms.items():
+            if keys and "expr" not in keys:
+                self._fill(keys, rules, indices, made)
+        if None not in made:
+            return made, {}  # type: ignore[return-value]
+        several: list[DesiredRule] = []
+        wrong: dict[int, DocumentError] = {}
+        for index, one in enumerate(made):
+            if one is not None:
+                several.append(one)
+                continue
+            try:
+                several += self._compile_fully(rules[index], index)
+            except DocumentError as error:
+                wrong[index] = error
+        return several, wrong
+
+    def _fill(
+        self,
+        keys: tuple[Any, ...],
+        rules: Sequence[Any],
+        indices: list[int],
+        made: list[DesiredRule | None],
+    ) -> None:
+        """Make the rules with these keys, at these indices, that a template can be filled for."""
+        columns = dict(zip(keys, zip(*[rules[index].values() for index in indices])))
+        userdata: list[bytes | None] = []
+        if "comment" in columns:
+            userdata = list(map(templates.plain_comment, columns.pop("comment")))
+        classified = [key for key in columns if key in templates.CLASSIFIERS]
+        kinds: list[Iterable[Any]] = []
+        values: list[list[Any]] = []
+        for key in classified:
+            kind, value = templates.CLASSIFIERS[key](columns.pop(key))
+            kinds.append(kind)
+            values.append(value)
+        # by what rules say apart from their values: which of the rows do
+        shapes: defaultdict[tuple[Any, ...], list[int]] = defaultdict(list)
+        rest = templates.said(columns.values()) if columns else [b""] * len(indices)
+        for row, shape in enumerate(zip(rest, *kinds)):
+            shapes[shape].append(row)
+        for shape, rows in shapes.items():
+            taken = [number for number, kind in enumerate(shape[1:]) if kind.__class__ is not bytes]
+            template = self._template_of(keys, shape, rules[indices[rows[0]]], [classified[n] for n in taken])
+            if template is None:
+                continue
+            whole = len(rows) == len(indices)
+            ours = [values[n] if whole else [values[n][row] for row in rows] for n in taken]
+            state, sets, set_ids = template.state, template.sets, template.set_ids
+            for row, expressions in zip(rows, template.fill(ours, len(rows))):
+                comment = userdata[row] if userdata else b""
+                if comment is not None:
+                    index = indices[row]
+                    made[index] = DesiredRule(expressions, comment, index, 0, state, sets, set_ids)
+
+    def _template_of(
+        self, keys: tuple[Any, ...], shape: tuple[Any, ...], rule: dict[str, Any], taken: list[str]
+    ) -> Template | None:
+        """The template of rules that say this in these keys; ``taken`` are the keys whose values it takes."""
+        if None in shape:
+            return None
+        place = keys, shape
+        if place not in self._templates:
+            self._templates[place] = self._template(rule, taken)
+        return self._templates[place]
 
     def statements(self, rule: Any) -> list[list[dict[str, Any]]]:
         """The JSON statements of the rules that one rule of the document stands for."""
@@ -306,21 +214,14 @@ class RuleCompiler:
             problem.place = _place_of_elements(rule, problem.place) if isinstance(error, Clash) else ""
         return error
 
-    def _template(self, rule: dict[str, Any], values: list[bytes]) -> _Template | None:
+    def _template(self, rule: dict[str, Any], taken: list[str]) -> Template | None:
         """A template of the rule's shape; None where it becomes several rules."""
-        marked = {}
-        count = 0
-        for key, value in rule.items():
-            if key == "comment":
-                continue
-            classify = _CLASSIFIERS.get(key)
-            if classify is not None and classify(value) is not None:
-                marked[key] = (
-                    TracedText.of(value, count) if isinstance(value, str) else TracedNumber.of(value, count)
-                )
-                count += 1
-            else:
-                marked[key] = value
+        marked = {key: value for key, value in rule.items() if key != "comment"}
+        for number, key in enumerate(taken):
+            value = marked[key]
+            marked[key] = (
+                TracedText.of(value, number) if isinstance(value, str) else TracedNumber.of(value, number)
+            )
         try:
             rows = self.statements(marked)
             if len(rows) != 1:
@@ -333,6 +234,6 @@ class RuleCompiler:
         trace = Trace()
         encoded = encode_list(compiled.expressions, trace)
         sources = sorted(slot.source for _unused, slot in trace.slots if isinstance(slot, Slot))  # type: ignore[type-var]
-        if sources != list(range(count)):
+        if sources != list(range(len(taken))):
             return None
-        return _Template(encoded, trace, compiled.sets, [len(value) for value in values])
+        return Template(encoded, trace, compiled.sets)
