@@ -49,6 +49,9 @@ NLMSGERR_ATTR_OFFS = 2
 HEADER_SIZE = 16  # struct nlmsghdr, bytes
 ATTRIBUTES = 4  # struct nfgenmsg, bytes: where a body's attributes start
 
+#: where something stands in what was received: the buffer, the first byte, the byte after the last
+Span = tuple[bytes, int, int]
+
 _NLMSGHDR = struct.Struct("=IHHII")
 _NLMSGHDR_SPLIT = struct.Struct("=IHHI4x")
 _NFGENMSG = struct.Struct(">BBH")

@@ -21,7 +21,7 @@ from typing import TypeVar
 from ..errors import HostError, KernelError
 from . import messages, namespace
 from .attributes import attribute
-from .messages import Answer
+from .messages import Answer, Span
 
 NETLINK_NETFILTER = 12  # linux/netlink.h
 
@@ -166,13 +166,17 @@ class NetlinkSocket:
                 bodies.append(data[start:stop])
 
     def dump(self, kind: int, family: int, attributes: bytes = b"") -> list[bytes]:
-        """Every body of a dump, as one consistent picture.
+        """Every body of a dump, as :meth:`spans` finds them."""
+        return [data[start:stop] for data, start, stop in self.spans(kind, family, attributes)]
+
+    def spans(self, kind: int, family: int, attributes: bytes = b"") -> list[Span]:
+        """Every body of a dump where it stands in what was received, as one consistent picture.
 
         A dump that the kernel marks as interrupted (NLM_F_DUMP_INTR), or of which a
         part was lost, is begun again; KernelError EINTR where that happens every time.
         """
         for _unused in range(_DUMPS):
-            bodies: list[bytes] = []
+            found: list[Span] = []
             whole = True
             for data in self.pieces(kind, family, attributes):
                 if data is None:
@@ -182,9 +186,9 @@ class NetlinkSocket:
                     if flags & messages.NLM_F_DUMP_INTR:
                         whole = False
                     if kind_ >= 0x10:  # NLMSG_MIN_TYPE: not the NLMSG_DONE at the end
-                        bodies.append(data[start:stop])
+                        found.append((data, start, stop))
             if whole:
-                return bodies
+                return found
         raise KernelError(
             "what was to be read changed during each of %d attempts" % _DUMPS,
             errno.EINTR,

@@ -244,7 +244,7 @@ def rules(
 ) -> dict[str, list[KernelRule]]:
     """The rules of a table, or of one chain of it, in order, by chain; of no table none."""
     return _group_rules(
-        kernel.dump(_SUBSYSTEM | uapi.NFT_MSG_GETRULE, family, _rules_request(name, chain)), chain
+        kernel.spans(_SUBSYSTEM | uapi.NFT_MSG_GETRULE, family, _rules_request(name, chain)), chain
     )
 
 
@@ -257,7 +257,7 @@ def read_and_zero(kernel: NetlinkSocket, family: int, name: str) -> dict[str, li
     """
     earlier: dict[int, bytes] = {}
     for _unused in range(_READS):
-        bodies: list[bytes] = []
+        spans: list[messages.Span] = []
         whole = True
         try:
             for piece in kernel.pieces(_SUBSYSTEM | uapi.NFT_MSG_GETRULE_RESET, family, _rules_request(name)):
@@ -269,7 +269,7 @@ def read_and_zero(kernel: NetlinkSocket, family: int, name: str) -> dict[str, li
                     if flags & messages.NLM_F_DUMP_INTR:
                         whole = False
                     if kind == _SUBSYSTEM | uapi.NFT_MSG_NEWRULE:
-                        bodies.append(piece[start:stop])
+                        spans.append((piece, start, stop))
         except KernelError as error:
             if error.code in (errno.EINVAL, errno.EOPNOTSUPP):
                 raise HostError(
@@ -277,7 +277,7 @@ def read_and_zero(kernel: NetlinkSocket, family: int, name: str) -> dict[str, li
                 ) from error
             raise
         grouped: dict[str, list[KernelRule]] = {}
-        for chain, found in _group_rules(bodies, None).items():
+        for chain, found in _group_rules(spans, None).items():
             kept: dict[int, KernelRule] = {}
             for rule in found:
                 if rule.handle in earlier:
@@ -418,8 +418,8 @@ def parse_chain(body: bytes) -> KernelChain:
 
 def parse_rule(body: bytes) -> KernelRule:
     """The rule that an NFT_MSG_NEWRULE body describes; ValueError for bytes that are none."""
-    chain, start = _rule_place(body)
-    return _rule(body, start, chain)
+    chain, start = _rule_place(body, 0, len(body))
+    return _rule(body, start, len(body), chain)
 
 
 def parse_set(body: bytes) -> KernelSet:
@@ -587,68 +587,68 @@ def _rules_request(name: str, chain: str | None = None) -> bytes:
     return asked if chain is None else asked + _text_attribute(uapi.NFTA_RULE_CHAIN, chain)
 
 
-def _group_rules(bodies: list[bytes], only: str | None) -> dict[str, list[KernelRule]]:
+def _group_rules(spans: Iterable[messages.Span], only: str | None) -> dict[str, list[KernelRule]]:
     """Rules by chain. Neighbours are mostly of one chain: the bytes that name it are read once."""
     grouped: dict[str, list[KernelRule]] = {}
     place = b"\0"
     chain = ""
-    start = 0
+    length = 0
     into: list[KernelRule] = []
-    for body in bodies:
-        if not body.startswith(place, _BODY):
-            chain, start = _rule_place(body)
-            place = body[_BODY:start]
+    for data, start, stop in spans:
+        if not data.startswith(place, start + _BODY, stop):
+            chain, end = _rule_place(data, start, stop)
+            length = end - start
+            place = data[start + _BODY : end]
             into = grouped.setdefault(chain, [])
-        into.append(_rule(body, start, chain))
+        into.append(_rule(data, start + length, stop, chain))
     if only is not None:
         return {name: found for name, found in grouped.items() if name == only}
     return grouped
 
 
-def _rule_place(body: bytes) -> tuple[str, int]:
-    """The chain of a rule, and where the attributes after table and chain start.
+def _rule_place(data: bytes, start: int, stop: int) -> tuple[str, int]:
+    """The chain of the rule that stands there, and where the attributes after table and chain start.
 
     nf_tables_fill_rule_info() puts these two first.
     """
-    start = _BODY
+    start += _BODY
     chain = None
     for due in (uapi.NFTA_RULE_TABLE, uapi.NFTA_RULE_CHAIN):
-        if start + 4 > len(body):
+        if start + 4 > stop:
             raise ValueError("a rule without table and chain")
-        length, kind = _ATTRIBUTE.unpack_from(body, start)
-        if kind & TYPE_MASK != due or length < 4 or start + length > len(body):
+        length, kind = _ATTRIBUTE.unpack_from(data, start)
+        if kind & TYPE_MASK != due or length < 4 or start + length > stop:
             raise ValueError("a rule whose attribute %d is not table or chain" % kind)
-        chain = body[start + 4 : start + length]
+        chain = data[start + 4 : start + length]
         start += (length + 3) & ~3
     return _decode(chain or b""), start
 
 
-def _rule(body: bytes, start: int, chain: str) -> KernelRule:
+def _rule(data: bytes, start: int, end: int, chain: str) -> KernelRule:
     """The rest of a rule; written out, since it runs for every rule of a ruleset.
 
     Handle and position, which nearly every rule has next to each other, are read at once.
     """
     handle = position = 0
     expressions = userdata = b""
-    end = len(body)
     unpack = _ATTRIBUTE.unpack_from
-    if body.startswith(_HANDLE, start) and body.startswith(_POSITION, start + 12) and start + 24 <= end:
-        handle, position = _HANDLE_POSITION.unpack_from(body, start)
+    if data.startswith(_HANDLE, start) and data.startswith(_POSITION, start + 12) and start + 24 <= end:
+        handle, position = _HANDLE_POSITION.unpack_from(data, start)
         start += 24
     while start + 4 <= end:
-        length, kind = unpack(body, start)
+        length, kind = unpack(data, start)
         stop = start + length
         if length < 4 or stop > end:
             raise ValueError("rule attribute %d: length %d does not fit" % (kind, length))
         kind &= TYPE_MASK
         if kind == 4:  # NFTA_RULE_EXPRESSIONS
-            expressions = body[start + 4 : stop]
+            expressions = data[start + 4 : stop]
         elif kind == 7:  # NFTA_RULE_USERDATA
-            userdata = body[start + 4 : stop]
+            userdata = data[start + 4 : stop]
         elif kind == 3:  # NFTA_RULE_HANDLE
-            handle = int.from_bytes(body[start + 4 : stop], "big")
+            handle = int.from_bytes(data[start + 4 : stop], "big")
         elif kind == 6:  # NFTA_RULE_POSITION
-            position = int.from_bytes(body[start + 4 : stop], "big")
+            position = int.from_bytes(data[start + 4 : stop], "big")
         start = (stop + 3) & ~3
     return KernelRule(chain, handle, position, expressions, userdata)
 
