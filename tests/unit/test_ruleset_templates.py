@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 from rempart.document.flat import lower
 from rempart.errors import DocumentError
+from rempart.netlink.attributes import attribute
+from rempart.nftables import uapi
 from rempart.nftables.expressions import Trace, encode_list
 from rempart.nftables.sets import SetContent
 from rempart.nftables.statements import compile_rule
-from rempart.ruleset import rules
+from rempart.ruleset import messages, rules
 from rempart.ruleset.rules import DesiredRule, RuleCompiler
 from rempart.ruleset.userdata import comment_userdata
 
@@ -173,7 +175,8 @@ def filled(compiler: RuleCompiler, rule: dict[str, Any]) -> Any:
 
 
 def content(one: DesiredRule) -> tuple[Any, ...]:
-    return one.expressions, one.userdata, one.index, one.part, one.state, one.set_ids, sets_of(one.sets)
+    form = one.form
+    return one.attributes, one.index, one.part, form.state, form.set_ids, sets_of(form.sets)
 
 
 def in_full(family: str, rule: dict[str, Any], index: int = 0) -> Any:
@@ -185,8 +188,11 @@ def in_full(family: str, rule: dict[str, Any], index: int = 0) -> Any:
             compiled = compile_rule(statements, family)
             trace = Trace()
             encoded = encode_list(compiled.expressions, trace)
-            state, set_ids = tuple(trace.state), tuple(trace.set_ids)
-            made.append((encoded, userdata, index, part, state, set_ids, sets_of(compiled.sets)))
+            attributes = attribute(uapi.NFTA_RULE_EXPRESSIONS, encoded)
+            if userdata:
+                attributes += attribute(uapi.NFTA_RULE_USERDATA, userdata)
+            state = tuple((start + 4, end + 4) for start, end in trace.state)
+            made.append((attributes, index, part, state, tuple(trace.set_ids), sets_of(compiled.sets)))
     except DocumentError as error:
         return sorted(one.place for one in error.problems)
     return made
@@ -260,6 +266,19 @@ def test_a_rule_of_values_alone_or_without_any(rule: dict[str, Any]) -> None:
 
 def test_a_rule_that_only_has_a_comment_is_wrong() -> None:
     assert filled(RuleCompiler("ip"), {"comment": "plain"}) == [""]
+
+
+def test_what_is_sent_as_it_is_dumped_is_what_any_rule_is_sent_as() -> None:
+    chance = random.Random("messages")
+    made, _unused = RuleCompiler("inet").compile([random_rule(chance) for _ in range(1000)])
+    plain = [one for one in made if one.form.as_dumped]
+    assert 100 < len(plain) < len(made)
+    for one in plain:
+        for before in (0, 5):
+            given = one.expressions, one.userdata
+            assert messages.new_rule_as_dumped(1, "t", "c", one.attributes, before) == messages.new_rule(
+                1, "t", "c", *given, before=before
+            )
 
 
 def test_rules_of_one_kind_are_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:

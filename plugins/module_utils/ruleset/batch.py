@@ -198,12 +198,13 @@ def _write_arrivals(plan: Plan, table: TablePlan, chain: ChainPlan, numbers: _Nu
     number, name = table.number, table.name
     for entry, before in reversed(places):
         purpose = Purpose(table, chain, entry)
-        expressions = entry.expressions
-        if entry.sets or entry.chains:
+        form = entry.form
+        if form.as_dumped and not form.sets and not form.chains:
+            message = messages.new_rule_as_dumped(number, name, chain.name, entry.attributes, before)
+        else:
             expressions = _write_unnamed(plan, purpose, entry, numbers)
-        plan.add(
-            messages.new_rule(number, name, chain.name, expressions, entry.userdata, before=before), purpose
-        )
+            message = messages.new_rule(number, name, chain.name, expressions, entry.userdata, before=before)
+        plan.add(message, purpose)
 
 
 def _write_unnamed(plan: Plan, purpose: Purpose, rule: DesiredRule, numbers: _Numbers) -> bytes:
@@ -211,19 +212,20 @@ def _write_unnamed(plan: Plan, purpose: Purpose, rule: DesiredRule, numbers: _Nu
     table = purpose.table
     number, name = table.number, table.name
     expressions = bytearray(rule.expressions)
-    first_set = numbers.take(len(rule.sets))
-    for content in rule.sets:
+    form = rule.form
+    first_set = numbers.take(len(form.sets))
+    for content in form.sets:
         set_id = first_set + content.set_id - 1
         plan.add(_new_set(table, content, set_id, content.size or len(content.elements)), purpose)
         for message in messages.new_elements(number, name, content.name, content.elements, set_id):
             plan.add(message, purpose)
-    first_chain = numbers.take(len(rule.chains))
-    for chain_id, rules in enumerate(rule.chains, first_chain):
+    first_chain = numbers.take(len(form.chains))
+    for chain_id, rules in enumerate(form.chains, first_chain):
         plan.add(messages.new_inline_chain(number, name, chain_id), purpose)
         for one in rules:
             inner = _write_unnamed(plan, purpose, one, numbers)
             plan.add(messages.new_rule(number, name, "", inner, one.userdata, chain_id=chain_id), purpose)
-    for offsets, first in ((rule.set_ids, first_set), (rule.chain_ids, first_chain)):
+    for offsets, first in ((form.set_ids, first_set), (form.chain_ids, first_chain)):
         for offset in offsets:
             own = _NUMBER.unpack_from(expressions, offset)[0]
             _NUMBER.pack_into(expressions, offset, first + own - 1)

@@ -16,6 +16,7 @@ from ..netlink.attributes import nested, walk
 from ..nftables import uapi
 from ..nftables.expressions import TABLE, Expression, Opaque, Verdict, decode_list, encode_list
 from ..nftables.expressions.state import Quota
+from .kernel import KernelRule
 from .rules import DesiredRule
 
 _HEADER = struct.Struct("=HH")
@@ -48,42 +49,20 @@ def of_kernel(expressions: bytes, userdata: bytes, identity: Callable[[str], Any
 
 def of_desired(rule: DesiredRule) -> Canonical:
     """The canonical form of a compiled rule."""
-    if rule.sets or rule.chains:
+    if rule.form.sets or rule.form.chains:
         return (*_without_names(rule.expressions, None, rule), rule.userdata)
     return _blank(rule.expressions), (), rule.userdata
 
 
-def same(expressions: bytes, userdata: bytes, desired: DesiredRule) -> bool:
-    """Whether a dumped rule is the desired one by its bytes alone, without canonical forms.
-
-    False means only that a closer look is needed.
-    """
-    if userdata != desired.userdata or desired.sets:
-        return False
-    wanted = desired.expressions
-    if expressions == wanted:
-        return True
-    if len(expressions) != len(wanted) or not desired.state:
-        return False
-    start = 0
-    for begin, end in desired.state:
-        if expressions[start:begin] != wanted[start:begin]:
-            return False
-        start = end
-    return expressions[start:] == wanted[start:]
-
-
-def equal(expressions: bytes, userdata: bytes, desired: DesiredRule, identity: Callable[[str], Any]) -> bool:
+def equal(rule: KernelRule, desired: DesiredRule, identity: Callable[[str], Any]) -> bool:
     """Whether a dumped rule and the desired one have the same canonical form.
 
-    Only the expressions whose bytes differ are decoded.
+    A closer look than ``rule.holds``; only the expressions whose bytes differ are decoded.
     """
-    if same(expressions, userdata, desired):
-        return True
-    if userdata != desired.userdata:
+    if rule.userdata != desired.userdata:
         return False
     try:
-        ours, theirs = walk(expressions), walk(desired.expressions)
+        ours, theirs = walk(rule.expressions), walk(desired.expressions)
     except ValueError:
         return False
     if len(ours) != len(theirs):
@@ -143,7 +122,9 @@ def _without_names(
 ) -> tuple[bytes, tuple[Any, ...]]:
     found = []
     decoded = decode_list(expressions)
-    by_id = {content.set_id: content.identity() for content in desired.sets} if desired is not None else None
+    by_id = (
+        {content.set_id: content.identity() for content in desired.form.sets} if desired is not None else None
+    )
     for expression in decoded:
         zeroed(expression)
         name = expression.__dict__.get("set")
@@ -171,7 +152,9 @@ def _without_names(
 def _inline(verdict: Verdict, identity: Callable[[str], Any] | None, desired: DesiredRule | None) -> Any:
     """The identity of the inline chain that a verdict leads to; None where it leads to none."""
     if verdict.chain_id is not None:
-        return tuple(of_desired(one) for one in desired.chains[verdict.chain_id - 1]) if desired else None
+        return (
+            tuple(of_desired(one) for one in desired.form.chains[verdict.chain_id - 1]) if desired else None
+        )
     if verdict.chain is not None and verdict.chain.startswith(_INLINE) and identity is not None:
         return identity(verdict.chain)
     return None

@@ -9,6 +9,7 @@ and the common tail the longest common subsequence decides.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Callable
 
 from ..nftables import uapi
@@ -63,6 +64,7 @@ def plan_creation(chain: DesiredChain) -> ChainPlan:
     """A chain that is not there yet."""
     plan = ChainPlan(chain.name, "create", None, chain)
     plan.entries.extend(chain.rules)
+    plan.moves = bool(chain.rules)
     return plan
 
 
@@ -70,6 +72,7 @@ def plan_removal(chain: KernelChain) -> ChainPlan:
     """A chain that shall go."""
     plan = ChainPlan(chain.name, "remove", chain, None)
     plan.entries.extend(chain.rules)
+    plan.moves = bool(chain.rules)
     return plan
 
 
@@ -77,46 +80,52 @@ def plan_chain(
     kernel: KernelChain,
     desired: DesiredChain,
     identity: Callable[[str], Any],
-    stays: Callable[[KernelRule], bool],
+    stays: Callable[[KernelRule], bool] | None,
 ) -> ChainPlan:
-    """A chain that stays: its policy, and its rules. ``stays`` says which rules may."""
+    """A chain that stays: its policy, and its rules. ``stays`` says which rules may, None that all may."""
     plan = ChainPlan(kernel.name, "keep", kernel, desired)
     if desired.policy is not None and kernel.policy != desired.policy:
         plan.policy = desired.policy
     old, new = kernel.rules, desired.rules
-    start = 0
-    limit = min(len(old), len(new))
-    equal = canonical.equal
-    while (
-        start < limit
-        and equal(old[start].expressions, old[start].userdata, new[start], identity)
-        and stays(old[start])
-    ):
-        start += 1
-    end = 0
-    limit -= start
-    while (
-        end < limit
-        and equal(old[-1 - end].expressions, old[-1 - end].userdata, new[-1 - end], identity)
-        and stays(old[-1 - end])
-    ):
-        end += 1
-    plan.entries = [Kept(old[index], new[index]) for index in range(start)]
-    plan.entries += _merge(old[start : len(old) - end], new[start : len(new) - end], identity, stays)
-    plan.entries += [Kept(old[index - end], new[index - end]) for index in range(end)]
+    start = _alike(zip(old, new), identity, stays)
+    end = _alike(zip(reversed(old[start:]), reversed(new[start:])), identity, stays)
+    middle = _merge(old[start : len(old) - end], new[start : len(new) - end], identity, stays)
+    plan.entries = [*map(Kept, old[:start], new[:start]), *middle]
+    plan.entries += map(Kept, old[len(old) - end :], new[len(new) - end :])
+    plan.moves = any(not isinstance(entry, Kept) for entry in middle)
     return plan
+
+
+def _alike(
+    pairs: Iterable[tuple[KernelRule, DesiredRule]],
+    identity: Callable[[str], Any],
+    stays: Callable[[KernelRule], bool] | None,
+) -> int:
+    """How many pairs of rules, from the first on, are of equal ones that may stay."""
+    count = 0
+    for rule, wanted in pairs:
+        form = wanted.form
+        held = not form.sets and rule.holds(wanted.attributes, form.state)
+        if not held and not canonical.equal(rule, wanted, identity):
+            break
+        if stays is not None and not stays(rule):
+            break
+        count += 1
+    return count
 
 
 def _merge(
     old: list[KernelRule],
     new: list[DesiredRule],
     identity: Callable[[str], Any],
-    stays: Callable[[KernelRule], bool],
+    stays: Callable[[KernelRule], bool] | None,
 ) -> list[Kept | DesiredRule | KernelRule]:
     if not old or not new:
         return [*old, *new]
     old_keys: list[Canonical | int] = [
-        canonical.of_kernel(rule.expressions, rule.userdata, identity) if stays(rule) else rule.handle
+        canonical.of_kernel(rule.expressions, rule.userdata, identity)
+        if stays is None or stays(rule)
+        else rule.handle
         for rule in old
     ]
     new_keys = [canonical.of_desired(rule) for rule in new]

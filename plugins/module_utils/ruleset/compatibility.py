@@ -29,9 +29,14 @@ _FIELDS = {
 }
 
 
+def has_extensions(expressions: bytes) -> bool:
+    """Whether any of a rule's expressions may be an extension of iptables."""
+    return any(name in expressions for name in _EXTENSIONS)
+
+
 def compatibility(family: int, expressions: bytes) -> bytes:
     """NFTA_RULE_COMPAT for a rule of these expressions; nothing for one without extensions."""
-    if not any(name in expressions for name in _EXTENSIONS):
+    if not has_extensions(expressions):
         return b""
     register = None
     for one in decode_list(expressions):

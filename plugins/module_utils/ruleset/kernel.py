@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Iterable
+from typing import Any
 
 from ..errors import HostError, KernelError
 from ..netlink import messages
@@ -35,25 +36,65 @@ _KEYS = (uapi.NFTA_SET_ELEM_KEY, uapi.NFTA_SET_ELEM_KEY_END, uapi.NFTA_SET_ELEM_
 
 _ATTRIBUTE = struct.Struct("=HH")
 _BE64 = struct.Struct(">Q")
-_HANDLE = _ATTRIBUTE.pack(12, uapi.NFTA_RULE_HANDLE)
-_POSITION = _ATTRIBUTE.pack(12, uapi.NFTA_RULE_POSITION)
-_HANDLE_POSITION = struct.Struct(">4xQ4xQ")
+
+# Before a rule's expressions the kernel dumps its handle and, of all but the first of a
+# chain, the handle of the one before: an attribute of 12 bytes each.
+_AFTER_HANDLES = (24, 12)
 
 
 class KernelRule:
     """A rule: ``expressions`` and ``userdata`` are the payloads of their attributes.
 
-    ``position`` is the handle of the rule before it, 0 for the first of its chain.
+    It is read when one of these or ``handle`` is first asked for; :meth:`holds` does without.
     """
 
-    __slots__ = ("chain", "expressions", "handle", "position", "userdata")
+    __slots__ = ("_data", "_start", "_stop", "chain", "expressions", "handle", "userdata")
 
-    def __init__(self, chain: str, handle: int, position: int, expressions: bytes, userdata: bytes) -> None:
+    expressions: bytes
+    handle: int
+    userdata: bytes
+
+    def __init__(self, chain: str, data: bytes, start: int, stop: int) -> None:
         self.chain = chain
-        self.handle = handle
-        self.position = position
-        self.expressions = expressions
-        self.userdata = userdata
+        self._data = data
+        self._start = start  # of the attributes after table and chain
+        self._stop = stop
+
+    def holds(self, attributes: bytes, state: Iterable[tuple[int, int]]) -> bool:
+        """Whether it ends in the attributes of these expressions and this user data (``rule_bytes``).
+
+        ``state`` are spans of them that do not count. False means only that a closer look is needed.
+        """
+        data = self._data
+        start = self._stop - len(attributes)
+        if start - self._start not in _AFTER_HANDLES:
+            return False
+        if data.startswith(attributes, start):
+            return True
+        same = 0
+        for begin, end in state:
+            if not data.startswith(attributes[same:begin], start + same):
+                return False
+            same = end
+        return same > 0 and data.startswith(attributes[same:], start + same)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("expressions", "handle", "userdata"):
+            raise AttributeError(name)
+        self.read()
+        return getattr(self, name)
+
+    def read(self) -> None:
+        """Read the attributes; ValueError for bytes that are none."""
+        self.handle = 0
+        self.expressions = self.userdata = b""
+        for kind, payload in walk(self._data, self._start, self._stop):
+            if kind == uapi.NFTA_RULE_EXPRESSIONS:
+                self.expressions = payload
+            elif kind == uapi.NFTA_RULE_USERDATA:
+                self.userdata = payload
+            elif kind == uapi.NFTA_RULE_HANDLE:
+                self.handle = int.from_bytes(payload, "big")
 
 
 class KernelChain:
@@ -280,6 +321,7 @@ def read_and_zero(kernel: NetlinkSocket, family: int, name: str) -> dict[str, li
         for chain, found in _group_rules(spans, None).items():
             kept: dict[int, KernelRule] = {}
             for rule in found:
+                rule.read()
                 if rule.handle in earlier:
                     rule.expressions = add_counters(earlier[rule.handle], rule.expressions)
                 earlier[rule.handle] = rule.expressions
@@ -419,7 +461,9 @@ def parse_chain(body: bytes) -> KernelChain:
 def parse_rule(body: bytes) -> KernelRule:
     """The rule that an NFT_MSG_NEWRULE body describes; ValueError for bytes that are none."""
     chain, start = _rule_place(body, 0, len(body))
-    return _rule(body, start, len(body), chain)
+    rule = KernelRule(chain, body, start, len(body))
+    rule.read()
+    return rule
 
 
 def parse_set(body: bytes) -> KernelSet:
@@ -600,7 +644,7 @@ def _group_rules(spans: Iterable[messages.Span], only: str | None) -> dict[str, 
             length = end - start
             place = data[start + _BODY : end]
             into = grouped.setdefault(chain, [])
-        into.append(_rule(data, start + length, stop, chain))
+        into.append(KernelRule(chain, data, start + length, stop))
     if only is not None:
         return {name: found for name, found in grouped.items() if name == only}
     return grouped
@@ -622,35 +666,6 @@ def _rule_place(data: bytes, start: int, stop: int) -> tuple[str, int]:
         chain = data[start + 4 : start + length]
         start += (length + 3) & ~3
     return _decode(chain or b""), start
-
-
-def _rule(data: bytes, start: int, end: int, chain: str) -> KernelRule:
-    """The rest of a rule; written out, since it runs for every rule of a ruleset.
-
-    Handle and position, which nearly every rule has next to each other, are read at once.
-    """
-    handle = position = 0
-    expressions = userdata = b""
-    unpack = _ATTRIBUTE.unpack_from
-    if data.startswith(_HANDLE, start) and data.startswith(_POSITION, start + 12) and start + 24 <= end:
-        handle, position = _HANDLE_POSITION.unpack_from(data, start)
-        start += 24
-    while start + 4 <= end:
-        length, kind = unpack(data, start)
-        stop = start + length
-        if length < 4 or stop > end:
-            raise ValueError("rule attribute %d: length %d does not fit" % (kind, length))
-        kind &= TYPE_MASK
-        if kind == 4:  # NFTA_RULE_EXPRESSIONS
-            expressions = data[start + 4 : stop]
-        elif kind == 7:  # NFTA_RULE_USERDATA
-            userdata = data[start + 4 : stop]
-        elif kind == 3:  # NFTA_RULE_HANDLE
-            handle = int.from_bytes(data[start + 4 : stop], "big")
-        elif kind == 6:  # NFTA_RULE_POSITION
-            position = int.from_bytes(data[start + 4 : stop], "big")
-        start = (stop + 3) & ~3
-    return KernelRule(chain, handle, position, expressions, userdata)
 
 
 def _attributes(body: bytes) -> dict[int, bytes]:

@@ -20,9 +20,10 @@ from ..netlink.attributes import BE32, BE32S, BE64, attribute, nested
 from ..netlink.messages import NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, message
 from ..nftables import uapi
 from ..nftables.expressions.sending import sendable
+from . import rule_bytes
 from .compatibility import compatibility
+from .rule_bytes import MOST_BYTES
 
-MOST_BYTES = 0xFFFF - 4  # payload of one attribute: its 16-bit length counts the header
 LONGEST_NAME = uapi.NFT_NAME_MAXLEN - 1  # bytes, without the closing NUL
 
 _SUBSYSTEM = uapi.NFNL_SUBSYS_NFTABLES << 8
@@ -145,13 +146,7 @@ def new_rule(
     of; ``first`` puts it at the chain's head; ``rule_id`` names the new rule within the
     transaction, for a later one's ``after_id``; ``chain_id`` is an inline chain of it, instead of ``chain``.
     """
-    expressions = sendable(expressions)
-    if len(expressions) > MOST_BYTES:
-        raise DocumentError(
-            "the rule is too long for the kernel",
-            found="%d bytes" % len(expressions),
-            allowed="%d bytes" % MOST_BYTES,
-        )
+    attributes = rule_bytes.pack(sendable(expressions), userdata) + compatibility(family, expressions)
     flags = _CREATE | NLM_F_APPEND
     if chain_id:
         head = _text(uapi.NFTA_RULE_TABLE, table) + attribute(uapi.NFTA_RULE_CHAIN_ID, BE32.pack(chain_id))
@@ -170,16 +165,25 @@ def new_rule(
         tail = _number64(uapi.NFTA_RULE_POSITION, after)
     elif after_id:
         tail = attribute(uapi.NFTA_RULE_POSITION_ID, BE32.pack(after_id))
-    tail += compatibility(family, expressions)
-    if userdata:
-        tail += attribute(uapi.NFTA_RULE_USERDATA, userdata)
     if rule_id:
         tail += attribute(uapi.NFTA_RULE_ID, BE32.pack(rule_id))
+    return message(_SUBSYSTEM | uapi.NFT_MSG_NEWRULE, flags, family, head + attributes + tail)
+
+
+def new_rule_as_dumped(family: int, table: str, chain: str, attributes: bytes, before: int = 0) -> bytes:
+    """Make a rule before the one with that handle, or at the chain's end.
+
+    ``attributes`` are its expressions and user data (``rule_bytes``), in a form that the kernel
+    both dumps and takes: what :func:`new_rule` makes of the same.
+    """
+    flags, tail = _CREATE | NLM_F_APPEND, b""
+    if before:
+        flags, tail = _CREATE, _number64(uapi.NFTA_RULE_POSITION, before)
     return message(
         _SUBSYSTEM | uapi.NFT_MSG_NEWRULE,
         flags,
         family,
-        head + nested(uapi.NFTA_RULE_EXPRESSIONS, expressions) + tail,
+        _rule_head(family, table, chain) + attributes + tail,
     )
 
 

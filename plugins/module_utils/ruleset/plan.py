@@ -247,8 +247,8 @@ def _plan_chains(
                 plan.chains[-1].action = "recreate"
 
 
-def _keepable(again: set[Reference]) -> Callable[[KernelRule], bool]:
-    """A test for rules that may stay: those that refer to nothing that is made anew."""
+def _keepable(again: set[Reference]) -> Callable[[KernelRule], bool] | None:
+    """A test for rules that may stay: those that refer to nothing that is made anew; None where all may."""
     if not again:
-        return lambda rule: True
+        return None
     return lambda rule: not again.intersection(references.of_rule(rule.expressions))

@@ -19,10 +19,11 @@ from ..document.declared import Declared
 from ..document.flat import lower
 from ..errors import DocumentError
 from ..nftables.expressions import Slot, Trace, encode_list
-from ..nftables.sets import Clash, SetContent
+from ..nftables.sets import Clash
 from ..nftables.statements import CompiledStatements, compile_rule
 from ..nftables.traced import TracedNumber, TracedText
-from . import templates
+from . import rule_bytes, templates
+from .rule_bytes import Form
 from .templates import Template
 from .userdata import comment_userdata
 
@@ -30,46 +31,28 @@ from .userdata import comment_userdata
 class DesiredRule:
     """One rule as it shall be.
 
-    ``expressions`` is the payload of NFTA_RULE_EXPRESSIONS, ``state`` the spans in
-    it that packets change, ``set_ids`` the offsets of the numbers (1, 2, …) that
-    stand for ``sets``, ``chain_ids`` those for ``chains``, which are lists of rules;
-    ``index`` is the rule of the chain in the document, ``part`` which of the rules
-    that it stands for.
+    ``attributes`` are its bytes as of ``rule_bytes``, ``form`` what it has in common with rules
+    that differ only in their values; ``index`` is the rule of the chain in the document,
+    ``part`` which of the rules that it stands for.
     """
 
-    __slots__ = (
-        "chain_ids",
-        "chains",
-        "expressions",
-        "index",
-        "part",
-        "set_ids",
-        "sets",
-        "state",
-        "userdata",
-    )
+    __slots__ = ("attributes", "form", "index", "part")
 
-    def __init__(
-        self,
-        expressions: bytes,
-        userdata: bytes,
-        index: int,
-        part: int,
-        state: tuple[tuple[int, int], ...],
-        sets: tuple[SetContent, ...],
-        set_ids: tuple[int, ...],
-        chains: tuple[list[DesiredRule], ...] = (),
-        chain_ids: tuple[int, ...] = (),
-    ) -> None:
-        self.chains = chains
-        self.chain_ids = chain_ids
-        self.expressions = expressions
-        self.userdata = userdata
+    def __init__(self, attributes: bytes, form: Form, index: int, part: int) -> None:
+        self.attributes = attributes
+        self.form = form
         self.index = index
         self.part = part
-        self.state = state
-        self.sets = sets
-        self.set_ids = set_ids
+
+    @property
+    def expressions(self) -> bytes:
+        """The payload of NFTA_RULE_EXPRESSIONS."""
+        return rule_bytes.expressions_of(self.attributes)
+
+    @property
+    def userdata(self) -> bytes:
+        """The payload of NFTA_RULE_USERDATA."""
+        return rule_bytes.userdata_of(self.attributes)
 
 
 def _place_of_elements(rule: dict[str, Any], place: str) -> str:
@@ -83,17 +66,15 @@ def _place_of_elements(rule: dict[str, Any], place: str) -> str:
 def _desired(compiled: CompiledStatements, comment: str | None, index: int, part: int) -> DesiredRule:
     trace = Trace()
     encoded = encode_list(compiled.expressions, trace)
-    return DesiredRule(
-        encoded,
-        comment_userdata(comment) if comment is not None else b"",
-        index,
-        part,
-        tuple(trace.state),
-        tuple(compiled.sets),
-        tuple(trace.set_ids),
-        tuple([_desired(one, text, index, part) for one, text in chain.rules] for chain in compiled.chains),
-        tuple(trace.chain_ids),
-    )
+    chains = [[_desired(one, text, index, part) for one, text in chain.rules] for chain in compiled.chains]
+    userdata = comment_userdata(comment) if comment is not None else b""
+    form = Form(encoded, trace, compiled.sets, chains)
+    return DesiredRule(rule_bytes.pack(encoded, userdata), form, index, part)
+
+
+def _of(column: list[Any], rows: list[int]) -> list[Any]:
+    """A column's values in these of its rows."""
+    return column if len(rows) == len(column) else [column[row] for row in rows]
 
 
 class RuleCompiler:
@@ -149,7 +130,7 @@ class RuleCompiler:
     ) -> None:
         """Make the rules with these keys, at these indices, that a template can be filled for."""
         columns = dict(zip(keys, zip(*[rules[index].values() for index in indices])))
-        userdata: list[bytes | None] = []
+        userdata: list[Any] = [b""] * len(indices)
         if "comment" in columns:
             userdata = list(map(templates.plain_comment, columns.pop("comment")))
         classified = [key for key in columns if key in templates.CLASSIFIERS]
@@ -163,20 +144,17 @@ class RuleCompiler:
         shapes: defaultdict[tuple[Any, ...], list[int]] = defaultdict(list)
         rest = templates.said(columns.values()) if columns else [b""] * len(indices)
         for row, shape in enumerate(zip(rest, *kinds)):
-            shapes[shape].append(row)
+            if userdata[row] is not None:
+                shapes[shape].append(row)
         for shape, rows in shapes.items():
             taken = [number for number, kind in enumerate(shape[1:]) if kind.__class__ is not bytes]
             template = self._template_of(keys, shape, rules[indices[rows[0]]], [classified[n] for n in taken])
             if template is None:
                 continue
-            whole = len(rows) == len(indices)
-            ours = [values[n] if whole else [values[n][row] for row in rows] for n in taken]
-            state, sets, set_ids = template.state, template.sets, template.set_ids
-            for row, expressions in zip(rows, template.fill(ours, len(rows))):
-                comment = userdata[row] if userdata else b""
-                if comment is not None:
-                    index = indices[row]
-                    made[index] = DesiredRule(expressions, comment, index, 0, state, sets, set_ids)
+            filled = template.fill([_of(values[number], rows) for number in taken], _of(userdata, rows))
+            form = template.form
+            for index, attributes in zip(_of(indices, rows), filled):
+                made[index] = DesiredRule(attributes, form, index, 0)
 
     def _template_of(
         self, keys: tuple[Any, ...], shape: tuple[Any, ...], rule: dict[str, Any], taken: list[str]

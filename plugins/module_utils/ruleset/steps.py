@@ -32,10 +32,10 @@ class ChainPlan:
 
     ``action``: "keep", "create", "remove" or "recreate"; ``entries`` are the rules in
     their final order with what goes in between: a Kept, a DesiredRule (to come) or a
-    KernelRule (to go).
+    KernelRule (to go). ``moves``: not all of them are Kept.
     """
 
-    __slots__ = ("action", "desired", "entries", "kernel", "name", "policy")
+    __slots__ = ("action", "desired", "entries", "kernel", "moves", "name", "policy")
 
     def __init__(
         self, name: str, action: str, kernel: KernelChain | None, desired: DesiredChain | None
@@ -45,16 +45,13 @@ class ChainPlan:
         self.kernel = kernel
         self.desired = desired
         self.entries: list[Kept | DesiredRule | KernelRule] = []
+        self.moves = False
         self.policy: int | None = None
 
     @property
     def changed(self) -> bool:
         """Whether anything is to be done."""
-        return (
-            self.action != "keep"
-            or self.policy is not None
-            or any(not isinstance(entry, Kept) for entry in self.entries)
-        )
+        return self.action != "keep" or self.policy is not None or self.moves
 
 
 class SetPlan:

@@ -18,6 +18,8 @@ from typing import Any, Callable, Optional, cast
 
 from ..nftables.expressions import Trace
 from ..nftables.sets import SetContent
+from . import rule_bytes
+from .rule_bytes import Form
 from .userdata import comment_userdata
 
 #: of these letters an interface name is just a name; any other goes the full way
@@ -31,34 +33,36 @@ Classified = tuple[Iterable[Any], list[Optional[bytes]]]
 
 
 class Template:
-    """Encoded expressions cut at the places of their values, with the sets that every such rule brings.
+    """The bytes of rules cut at the places of their values.
 
     ``parts`` are the fixed bytes before, between and after these places; ``order`` names what
     stands there: (index of the value, how many of its bytes).
     """
 
-    __slots__ = ("order", "parts", "set_ids", "sets", "state")
+    __slots__ = ("form", "order", "parts")
 
-    def __init__(self, encoded: bytes, trace: Trace, sets: Iterable[SetContent]) -> None:
-        self.state = tuple(trace.state)
-        self.sets = tuple(sets)
-        self.set_ids = tuple(trace.set_ids)
+    def __init__(self, expressions: bytes, trace: Trace, sets: Iterable[SetContent]) -> None:
+        self.form = Form(expressions, trace, sets)
         self.parts: list[bytes] = []
         self.order: list[tuple[int, int]] = []
         start = 0
         for offset, slot in sorted(trace.slots):
-            self.parts.append(encoded[start:offset])
+            self.parts.append(expressions[start:offset])
             self.order.append((cast(int, slot.source), len(slot)))
             start = offset + len(slot)
-        self.parts.append(encoded[start:])
+        self.parts.append(expressions[start:])
+        self.parts[0] = rule_bytes.head(len(expressions)) + self.parts[0]
 
-    def fill(self, columns: Sequence[Sequence[bytes]], count: int) -> Iterator[bytes]:
-        """The expressions of ``count`` rules; ``columns`` has their values, by index of the value."""
+    def fill(self, columns: Sequence[Sequence[bytes]], userdata: Sequence[bytes]) -> Iterator[bytes]:
+        """The attributes of rules whose values stand in ``columns``, by index of the value.
+
+        ``userdata`` has for each rule what ``rule_bytes.pack_userdata`` gave.
+        """
         woven: list[Iterable[bytes]] = []
         for part, (source, length) in zip(self.parts, self.order):
             column = columns[source]
             woven += repeat(part), column if len(column[0]) == length else [one[:length] for one in column]
-        woven.append(repeat(self.parts[-1], count))
+        woven += repeat(self.parts[-1]), userdata
         return map(b"".join, zip(*woven))
 
 
@@ -171,7 +175,9 @@ def _said(value: Any) -> bytes | None:
 
 
 def plain_comment(comment: Any) -> bytes | None:
-    """The user data of a comment; None of one that must be looked at more closely."""
+    """The attribute of a comment; None of one that must be looked at more closely."""
     if comment.__class__ is not str or len(comment) > 127 or '"' in comment:
         return None
-    return comment_userdata(comment) if comment.isascii() and comment.isprintable() else None
+    if not (comment.isascii() and comment.isprintable()):
+        return None
+    return rule_bytes.pack_userdata(comment_userdata(comment))

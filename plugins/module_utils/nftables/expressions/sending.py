@@ -18,9 +18,14 @@ from .state import Dynset, Quota
 _NAMES = (b"exthdr\0", b"osf\0", b"dynset\0", b"quota\0")
 
 
+def is_sent_as_dumped(expressions: bytes) -> bool:
+    """Whether all of a rule's expressions are certainly taken in the form in which they are dumped."""
+    return not any(name in expressions for name in _NAMES)
+
+
 def sendable(expressions: bytes) -> bytes:
     """A rule's expressions, given as the kernel dumps them, in the form to send."""
-    if not any(name in expressions for name in _NAMES):
+    if is_sent_as_dumped(expressions):
         return expressions
     return encode_list([_sendable(one) for one in decode_list(expressions)])
 
