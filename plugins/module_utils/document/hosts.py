@@ -10,17 +10,19 @@ addresses then go to ``flat.lower``.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Callable
 
 from ..errors import DocumentError, Problem
 from ..nftables.datatypes import address_family
+from .by_keys import having
 from .flat.addresses import host_name, well_formed
 from .flat.values import values_of
-from .inline import all_rules, place_of
-from .model import Table
+from .inline import HOLDING, place_of, with_inner
+from .model import Chain, Table
 
-_NUMERIC = frozenset("0123456789./-")
+_FIELDS = ("saddr", "daddr")
+_NUMERIC = "0123456789./-"
 
 Lookup = Callable[[str], Iterable[str]]
 
@@ -28,20 +30,26 @@ Lookup = Callable[[str], Iterable[str]]
 def names(tables: Iterable[Table]) -> dict[str, str]:
     """Every host name in ``saddr`` and ``daddr``, with the first place where it stands."""
     found: dict[str, str] = {}
-    numeric = _NUMERIC.issuperset
     for table in tables:
         for chain in table.chains:
-            for index, below, rule in all_rules(chain.rules):
-                for field in ("saddr", "daddr"):
-                    value = rule.get(field)
-                    if value is None or (isinstance(value, str) and numeric(value)):
-                        continue
-                    if isinstance(value, str) and _is_literal(value):
-                        continue
-                    for suffix, name in _names_of(value):
-                        place = "%s.%s.%s%s" % (chain.place, place_of(index, below), field, suffix)
-                        found.setdefault(name, place)
+            for index in sorted({*having(chain.by_keys, HOLDING), *_perhaps_named(chain)}):
+                for below, rule in with_inner(chain.rules[index]):
+                    for field in filter(rule.__contains__, _FIELDS):
+                        for suffix, name in _names_of(rule[field]):
+                            place = "%s.%s.%s%s" % (chain.place, place_of(index, below), field, suffix)
+                            found.setdefault(name, place)
     return found
+
+
+def _perhaps_named(chain: Chain) -> Iterator[int]:
+    """The indices of a chain's rules in whose addresses a name may be: nearly all write them in digits."""
+    for keys, indices in chain.by_keys.items():
+        for field in _FIELDS:
+            if keys and field in keys:
+                for index in indices:
+                    value = chain.rules[index][field]
+                    if value.__class__ is not str or (value.strip(_NUMERIC) and not _is_literal(value)):
+                        yield index
 
 
 def resolve(names: dict[str, str], lookup: Lookup | None = None) -> dict[str, list[str]]:
@@ -85,12 +93,14 @@ def _order(address: str) -> tuple[int, bytes]:
 
 
 def _is_literal(text: str) -> bool:
-    """Whether a text is clearly no name; runs for every address of a document."""
-    return _NUMERIC.issuperset(text) or ":" in text or address_family(text) is not None
+    """Whether a text is clearly no name."""
+    return not text.strip(_NUMERIC) or ":" in text or address_family(text) is not None
 
 
 def _names_of(value: Any) -> list[tuple[str, str]]:
     """The host names of one value with their places below the key; a malformed value has none."""
+    if isinstance(value, str) and _is_literal(value):
+        return []
     try:
         items = values_of(value).items
     except DocumentError:

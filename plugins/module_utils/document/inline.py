@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 LEADING = ("jump", "goto")
+HOLDING = frozenset((*LEADING, "expr"))
+"""The keys below which a rule can hold others."""
 
 
 def rules_in(rule: dict[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -28,21 +30,19 @@ def rules_in(rule: dict[str, Any]) -> Iterator[tuple[str, Any]]:
                     yield "expr[%d].%s.rules[%d]" % (number, key, index), one
 
 
-def all_rules(rules: list[Any]) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    """Every rule of a chain that is a mapping, and those inside it: index, place below that, the rule.
+def with_inner(rule: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A rule and those inside it, as far as they are mappings, each with its place below the rule.
 
-    :func:`place_of` has the place in words: few of ten thousand rules need one.
+    Only a rule with a key of ``HOLDING`` has any inside it.
     """
-    for index, rule in enumerate(rules):
-        if not isinstance(rule, dict):
-            continue
-        yield index, "", rule
-        if "jump" in rule or "goto" in rule or "expr" in rule:
-            for below, inner in rules_in(rule):
-                if isinstance(inner, dict):
-                    yield index, "." + below, inner
+    if not isinstance(rule, dict):
+        return
+    yield "", rule
+    for below, inner in rules_in(rule):
+        if isinstance(inner, dict):
+            yield "." + below, inner
 
 
 def place_of(index: int, below: str) -> str:
-    """The place below the chain of a rule that :func:`all_rules` found."""
+    """The place below the chain of a rule that :func:`with_inner` found."""
     return "rules[%d]%s" % (index, below)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import DocumentError, Problem, nearest
+from .by_keys import ByKeys, by_keys
 from .declared import OBJECTS, Declared, DeclaredFlowtable, DeclaredObject, DeclaredSet
 from .devices import read_devices
 from .fields import (
@@ -59,6 +60,7 @@ class Chain:
     """
 
     __slots__ = (
+        "_by_keys",
         "comment",
         "devices",
         "flags",
@@ -94,6 +96,14 @@ class Chain:
         self.comment = comment
         self.rules: list[dict[str, Any]] = rules if rules is not None else []
         self.place = place
+        self._by_keys: ByKeys | None = None
+
+    @property
+    def by_keys(self) -> ByKeys:
+        """The indices of its rules by their keys, from when they are first asked for."""
+        if self._by_keys is None:
+            self._by_keys = by_keys(self.rules)
+        return self._by_keys
 
     @property
     def is_base(self) -> bool:

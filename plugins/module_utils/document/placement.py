@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Problem, nearest
-from .inline import all_rules, place_of
+from .by_keys import having
+from .inline import HOLDING, place_of, with_inner
 
 if TYPE_CHECKING:
     from .declared import DeclaredSet
@@ -47,7 +48,7 @@ CONNTRACK_PRIORITY = -200
 OTHER_HOOKS = {"synproxy": ("input", "forward"), "flow": ("forward",)}
 """The validate functions of net/netfilter/nft_synproxy.c and nft_flow_offload.c."""
 
-INTERESTING = frozenset(("expr", "goto", "jump", "vmap", "notrack", "reject", *NAT_HOOKS, *OTHER_HOOKS))
+INTERESTING = HOLDING | {"vmap", "notrack", "reject", *NAT_HOOKS, *OTHER_HOOKS}
 """The keys that tie a rule to its chain; beside them only ``verdict: reject``."""
 
 Calls = dict[str, list[tuple[str, str]]]
@@ -114,22 +115,23 @@ def check_calls(table: Table, problems: list[Problem]) -> Calls:
 def _jumps(chain: Chain, maps: dict[str, DeclaredSet]) -> Iterator[tuple[str, Any]]:
     """Place and target of every jump and goto of a chain; those of a verdict map stand where it is used."""
     isdisjoint = INTERESTING.isdisjoint
-    for index, below, rule in all_rules(chain.rules):
-        if isdisjoint(rule):
-            continue
-        at = "%s.%s" % (chain.place, place_of(index, below))
-        for key in ("jump", "goto"):
-            if key in rule:
-                yield "%s.%s" % (at, key), rule[key]
-        if "vmap" in rule:
-            place = "%s.vmap" % at
-            data = rule["vmap"].get("data") if isinstance(rule["vmap"], dict) else None
-            for target in _targets_of_map(data, maps):
-                yield place, target
-        if "expr" in rule:
-            place = "%s.expr" % at
-            for target in _targets(rule["expr"], maps):
-                yield place, target
+    for index in having(chain.by_keys, INTERESTING):
+        for below, rule in with_inner(chain.rules[index]):
+            if isdisjoint(rule):
+                continue
+            at = "%s.%s" % (chain.place, place_of(index, below))
+            for key in ("jump", "goto"):
+                if key in rule:
+                    yield "%s.%s" % (at, key), rule[key]
+            if "vmap" in rule:
+                place = "%s.vmap" % at
+                data = rule["vmap"].get("data") if isinstance(rule["vmap"], dict) else None
+                for target in _targets_of_map(data, maps):
+                    yield place, target
+            if "expr" in rule:
+                place = "%s.expr" % at
+                for target in _targets(rule["expr"], maps):
+                    yield place, target
 
 
 def _targets_of_map(data: Any, maps: dict[str, DeclaredSet]) -> Iterator[Any]:
@@ -176,13 +178,14 @@ def updates(table: Table) -> dict[str, tuple[str, bool]]:
     found: dict[str, tuple[str, bool]] = {}
     isdisjoint = CHANGING.isdisjoint
     for chain in table.chains:
-        for index, below, rule in all_rules(chain.rules):
-            if isdisjoint(rule):
-                continue
-            for place, name, timed in _changed(rule):
-                first = found.get(name)
-                place = "%s.%s.%s" % (chain.place, place_of(index, below), place)
-                found[name] = (first[0] if first else place, timed or (first is not None and first[1]))
+        for index in having(chain.by_keys, CHANGING | HOLDING):
+            for below, rule in with_inner(chain.rules[index]):
+                if isdisjoint(rule):
+                    continue
+                for place, name, timed in _changed(rule):
+                    first = found.get(name)
+                    place = "%s.%s.%s" % (chain.place, place_of(index, below), place)
+                    found[name] = (first[0] if first else place, timed or (first is not None and first[1]))
     return found
 
 
@@ -279,22 +282,28 @@ def check_statements(table: Table, calls: Calls, problems: list[Problem]) -> Non
 def _statements(chain: Chain) -> Iterator[tuple[str, str, Any]]:
     """Place, key and value of the rules' statements whose place matters; ``expr`` is looked into."""
     isdisjoint = INTERESTING.isdisjoint
-    for index, below, rule in all_rules(chain.rules):
-        if rule.get("verdict") == "reject" and "reject" not in rule:
-            yield place_of(index, below), "verdict", "reject"
-        if isdisjoint(rule):
-            continue
-        place = place_of(index, below)
-        for key in (*NAT_HOOKS, *OTHER_HOOKS, "reject", "notrack"):
-            if key in rule and rule[key] is not False:
-                yield place, key, rule[key]
-        statements = rule.get("expr")
-        if isinstance(statements, list):
-            for number, statement in enumerate(statements):
-                if isinstance(statement, dict):
-                    for key in statement:
-                        if key in NAT_HOOKS or key in OTHER_HOOKS or key == "reject":
-                            yield place, "expr[%d].%s" % (number, key), statement[key]
+    rules = chain.rules
+    indices = set(having(chain.by_keys, INTERESTING))
+    indices.update(
+        index for index in having(chain.by_keys, ("verdict",)) if rules[index]["verdict"] == "reject"
+    )
+    for index in sorted(indices):
+        for below, rule in with_inner(rules[index]):
+            place = place_of(index, below)
+            if rule.get("verdict") == "reject" and "reject" not in rule:
+                yield place, "verdict", "reject"
+            if isdisjoint(rule):
+                continue
+            for key in (*NAT_HOOKS, *OTHER_HOOKS, "reject", "notrack"):
+                if key in rule and rule[key] is not False:
+                    yield place, key, rule[key]
+            statements = rule.get("expr")
+            if isinstance(statements, list):
+                for number, statement in enumerate(statements):
+                    if isinstance(statement, dict):
+                        for key in statement:
+                            if key in NAT_HOOKS or key in OTHER_HOOKS or key == "reject":
+                                yield place, "expr[%d].%s" % (number, key), statement[key]
 
 
 def _reached(table: Table, calls: Calls) -> dict[str, list[Chain]]:

@@ -195,7 +195,7 @@ def _compile_declared(table: DesiredTable, problems: list[Problem]) -> None:
 
 
 def _compile_chain(chain: DesiredChain, compiler: RuleCompiler, problems: list[Problem]) -> None:
-    chain.rules, wrong = compiler.compile(chain.source.rules)
+    chain.rules, wrong = compiler.compile(chain.source.rules, chain.source.by_keys)
     for index, error in wrong.items():
         problems.extend(error.at("%s.rules[%d]" % (chain.source.place, index)).problems)
 

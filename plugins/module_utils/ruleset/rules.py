@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ..document.by_keys import ByKeys, by_keys
 from ..document.declared import Declared
 from ..document.flat import lower
 from ..errors import DocumentError
@@ -98,13 +99,15 @@ class RuleCompiler:
         self._declared = declared or Declared()
         self._templates: dict[tuple[Any, ...], Template | None] = {}
 
-    def compile(self, rules: Sequence[Any]) -> tuple[list[DesiredRule], dict[int, DocumentError]]:
-        """The rules that those of a chain of the document stand for, in order; what is wrong, by index."""
+    def compile(
+        self, rules: Sequence[Any], forms: ByKeys | None = None
+    ) -> tuple[list[DesiredRule], dict[int, DocumentError]]:
+        """The rules that those of a chain of the document stand for, in order; what is wrong, by index.
+
+        ``forms`` are their indices by their keys, where these are known already.
+        """
         made: list[DesiredRule | None] = [None] * len(rules)
-        forms: defaultdict[tuple[Any, ...] | None, list[int]] = defaultdict(list)
-        for index, rule in enumerate(rules):
-            forms[tuple(rule) if isinstance(rule, dict) else None].append(index)
-        for keys, indices in forms.items():
+        for keys, indices in (by_keys(rules) if forms is None else forms).items():
             if keys and "expr" not in keys:
                 self._fill(keys, rules, indices, made)
         if None not in made:
