@@ -275,10 +275,8 @@ def test_what_is_sent_as_it_is_dumped_is_what_any_rule_is_sent_as() -> None:
     assert 100 < len(plain) < len(made)
     for one in plain:
         for before in (0, 5):
-            given = one.expressions, one.userdata
-            assert messages.new_rule_as_dumped(1, "t", "c", one.attributes, before) == messages.new_rule(
-                1, "t", "c", *given, before=before
-            )
+            made_so = messages.new_rules_as_dumped(1, "t", "c", before)(one.attributes)
+            assert made_so == messages.new_rule(1, "t", "c", one.expressions, one.userdata, before=before)
 
 
 def test_rules_of_one_kind_are_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -277,7 +277,7 @@ class NetlinkSocket:
     def _each(self, batch: Sequence[bytes], start: int, refusals: list[Refusal]) -> None:
         self._finish()
         first = self._next(len(batch))
-        buffer = bytearray(b"".join(batch))
+        buffer = bytearray().join(batch)
         _number(buffer, batch, 0, first)
         self._make_room(len(buffer), len(batch))
         self._send(buffer)
@@ -398,7 +398,7 @@ def _enclose(batch: Sequence[bytes], generation: int | None, subsystem: int, fir
     request = messages.NLM_F_REQUEST
     begin = messages.message(_NFNL_MSG_BATCH_BEGIN, request, 0, attributes, subsystem, first)
     end = messages.message(_NFNL_MSG_BATCH_END, request, 0, b"", subsystem, first + len(batch) + 1)
-    buffer = bytearray(b"".join((begin, *batch, end)))
+    buffer = bytearray().join((begin, *batch, end))
     _number(buffer, batch, len(begin), first + 1)
     return buffer
 

@@ -78,7 +78,7 @@ def _write_departures(plan: Plan, table: TablePlan) -> None:
             if chain.entries:
                 plan.add(messages.flush_chain(number, name, chain.name), Purpose(table, chain))
             continue
-        for entry in chain.entries:
+        for entry in chain.entries if chain.moves else ():
             if isinstance(entry, KernelRule):
                 plan.add(
                     messages.delete_rule(number, name, chain.name, entry.handle), Purpose(table, chain, entry)
@@ -188,6 +188,8 @@ def _new_set(table: TablePlan, content: SetContent, set_id: int, size: int) -> b
 
 def _write_arrivals(plan: Plan, table: TablePlan, chain: ChainPlan, numbers: _Numbers) -> None:
     """Rules to come, each before the next rule that stays, or at the end of the chain."""
+    if not chain.moves:
+        return
     following = 0
     places = []
     for entry in reversed(chain.entries):
@@ -196,11 +198,14 @@ def _write_arrivals(plan: Plan, table: TablePlan, chain: ChainPlan, numbers: _Nu
         elif isinstance(entry, DesiredRule):
             places.append((entry, following))
     number, name = table.number, table.name
+    make, made_before = messages.new_rules_as_dumped(number, name, chain.name), 0
     for entry, before in reversed(places):
+        if before != made_before:
+            make, made_before = messages.new_rules_as_dumped(number, name, chain.name, before), before
         purpose = Purpose(table, chain, entry)
         form = entry.form
         if form.as_dumped and not form.sets and not form.chains:
-            message = messages.new_rule_as_dumped(number, name, chain.name, entry.attributes, before)
+            message = make(entry.attributes)
         else:
             expressions = _write_unnamed(plan, purpose, entry, numbers)
             message = messages.new_rule(number, name, chain.name, expressions, entry.userdata, before=before)

@@ -12,8 +12,10 @@ net/netfilter/nf_tables_api.c.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import Callable
 
 from ..errors import DocumentError
 from ..netlink.attributes import BE32, BE32S, BE64, attribute, nested
@@ -28,6 +30,7 @@ LONGEST_NAME = uapi.NFT_NAME_MAXLEN - 1  # bytes, without the closing NUL
 
 _SUBSYSTEM = uapi.NFNL_SUBSYS_NFTABLES << 8
 _CREATE = NLM_F_REQUEST | NLM_F_CREATE
+_LENGTH = struct.Struct("=I")  # the first member of struct nlmsghdr
 
 
 class Hook:
@@ -170,21 +173,19 @@ def new_rule(
     return message(_SUBSYSTEM | uapi.NFT_MSG_NEWRULE, flags, family, head + attributes + tail)
 
 
-def new_rule_as_dumped(family: int, table: str, chain: str, attributes: bytes, before: int = 0) -> bytes:
-    """Make a rule before the one with that handle, or at the chain's end.
+def new_rules_as_dumped(family: int, table: str, chain: str, before: int = 0) -> Callable[[bytes], bytes]:
+    """A function that makes rules before the one with that handle, or at the chain's end.
 
-    ``attributes`` are its expressions and user data (``rule_bytes``), in a form that the kernel
-    both dumps and takes: what :func:`new_rule` makes of the same.
+    It takes a rule's expressions and user data (``rule_bytes``), in a form that the kernel
+    both dumps and takes, and returns what :func:`new_rule` makes of the same.
     """
     flags, tail = _CREATE | NLM_F_APPEND, b""
     if before:
         flags, tail = _CREATE, _number64(uapi.NFTA_RULE_POSITION, before)
-    return message(
-        _SUBSYSTEM | uapi.NFT_MSG_NEWRULE,
-        flags,
-        family,
-        _rule_head(family, table, chain) + attributes + tail,
-    )
+    alone = message(_SUBSYSTEM | uapi.NFT_MSG_NEWRULE, flags, family, _rule_head(family, table, chain))
+    size, head = len(alone) + len(tail), alone[_LENGTH.size :]
+    pack, join = _LENGTH.pack, b"".join
+    return lambda attributes: join((pack(size + len(attributes)), head, attributes, tail))
 
 
 def delete_rule(family: int, table: str, chain: str, handle: int) -> bytes:
