@@ -190,13 +190,13 @@ def _write_arrivals(plan: Plan, table: TablePlan, chain: ChainPlan, numbers: _Nu
     """Rules to come, each before the next rule that stays, or at the end of the chain."""
     if not chain.moves:
         return
-    following = 0
+    following: KernelRule | None = None
     places = []
     for entry in reversed(chain.entries):
         if isinstance(entry, Kept):
-            following = entry.kernel.handle
+            following = entry.kernel
         elif isinstance(entry, DesiredRule):
-            places.append((entry, following))
+            places.append((entry, following.handle if following is not None else 0))
     number, name = table.number, table.name
     make, made_before = messages.new_rules_as_dumped(number, name, chain.name), 0
     for entry, before in reversed(places):

@@ -85,16 +85,27 @@ class KernelRule:
         return getattr(self, name)
 
     def read(self) -> None:
-        """Read the attributes; ValueError for bytes that are none."""
+        """Read the attributes; ValueError for bytes that are none.
+
+        Written out, since it runs for every rule of a ruleset that is shown.
+        """
+        data, start, end = self._data, self._start, self._stop
+        unpack = _ATTRIBUTE.unpack_from
         self.handle = 0
         self.expressions = self.userdata = b""
-        for kind, payload in walk(self._data, self._start, self._stop):
-            if kind == uapi.NFTA_RULE_EXPRESSIONS:
-                self.expressions = payload
-            elif kind == uapi.NFTA_RULE_USERDATA:
-                self.userdata = payload
-            elif kind == uapi.NFTA_RULE_HANDLE:
-                self.handle = int.from_bytes(payload, "big")
+        while start + 4 <= end:
+            length, kind = unpack(data, start)
+            stop = start + length
+            if length < 4 or stop > end:
+                raise ValueError("rule attribute %d: length %d does not fit" % (kind, length))
+            kind &= TYPE_MASK
+            if kind == 4:  # NFTA_RULE_EXPRESSIONS
+                self.expressions = data[start + 4 : stop]
+            elif kind == 7:  # NFTA_RULE_USERDATA
+                self.userdata = data[start + 4 : stop]
+            elif kind == 3:  # NFTA_RULE_HANDLE
+                self.handle = int.from_bytes(data[start + 4 : stop], "big")
+            start = (stop + 3) & ~3
 
 
 class KernelChain:
