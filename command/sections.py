@@ -28,7 +28,7 @@ def has_tables(document: Document) -> bool:
     """Whether the document may declare tables: only one of settings alone certainly does not."""
     if document.parsed is not None:
         return "tables" in document.parsed or "conntrack" not in document.parsed
-    return b"tables" in document.content or not _CONNTRACK.search(document.content)
+    return b"tables" in document.content or not _may_have_conntrack(document.content)
 
 
 def conntrack_of(document: Document) -> dict[str, Any] | None:
@@ -37,13 +37,18 @@ def conntrack_of(document: Document) -> dict[str, Any] | None:
     Raises DocumentError for a text that holds no document.
     """
     if document.parsed is None:
-        if not _CONNTRACK.search(document.content):
+        if not _may_have_conntrack(document.content):
             return None
         alone = _block(document.content)
         if alone is not None:
             return alone
     parsed = document.parse()
     return {"conntrack": parsed["conntrack"]} if "conntrack" in parsed else None
+
+
+def _may_have_conntrack(content: bytes) -> bool:
+    # a word is found in no time, a pattern is looked for byte by byte
+    return b"conntrack" in content and _CONNTRACK.search(content) is not None
 
 
 def _block(content: bytes) -> dict[str, Any] | None:

@@ -124,8 +124,8 @@ def _part_row(table: str, part: Part) -> Row:
         if part.policy is not None and part.kernel is not None:
             before = POLICY_NAMES.get(part.kernel.policy or 0, "?")
             row.note("policy", "change", "policy %s, was %s" % (POLICY_NAMES[part.policy], before))
-        row.added = sum(isinstance(entry, DesiredRule) for entry in part.entries)
-        row.removed = sum(isinstance(entry, KernelRule) for entry in part.entries)
+        kinds = list(map(type, part.entries))
+        row.added, row.removed = kinds.count(DesiredRule), kinds.count(KernelRule)
     return row
 
 
