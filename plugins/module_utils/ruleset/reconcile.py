@@ -11,7 +11,6 @@ another program changed the ruleset in between.
 from __future__ import annotations
 
 import gc
-import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Callable
@@ -22,6 +21,12 @@ from ..netlink.socket import LostRace, NetlinkSocket, Refused
 from ..version import VERSION
 from . import memory
 from .generation import generation as generation_of
+
+try:
+    # what hashlib gives as well, without the time that loading OpenSSL takes
+    from _blake2 import blake2b
+except ImportError:
+    from hashlib import blake2b
 
 if TYPE_CHECKING:
     from ..document.model import Table
@@ -67,7 +72,7 @@ class Source:
     @classmethod
     def of_bytes(cls, content: bytes, parse: Callable[[bytes], Any]) -> Source:
         """A document in its written form."""
-        return cls(hashlib.blake2b(content, digest_size=32).hexdigest(), lambda: parse(content))
+        return cls(blake2b(content, digest_size=32).hexdigest(), lambda: parse(content))
 
     @classmethod
     def of_mapping(cls, document: Any) -> Source:
@@ -81,7 +86,7 @@ class Source:
             import json
 
             content = json.dumps(document).encode()
-        return cls(hashlib.blake2b(content, digest_size=32).hexdigest(), lambda: document)
+        return cls(blake2b(content, digest_size=32).hexdigest(), lambda: document)
 
 
 class Outcome:
