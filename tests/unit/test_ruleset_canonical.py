@@ -123,6 +123,21 @@ def test_the_bytes_around_a_counter_count() -> None:
         assert holds(bytes(changed), rule) == any(at in one for one in states)
 
 
+def test_a_rule_that_is_dumped_in_another_way_is_looked_at_more_closely() -> None:
+    rule = compiled([MATCH, {"counter": None}])
+    more = attribute(uapi.NFTA_RULE_HANDLE, BE64.pack(8)) + attribute(uapi.NFTA_RULE_PAD, bytes(16))
+    dumped_so = parse_rule(_HEAD + more + rule.attributes)
+    assert not dumped_so.holds(rule.attributes, rule.form.state)
+    assert canonical.equal(dumped_so, rule, no_sets)
+    assert not canonical.equal(dumped_so, compiled([MATCH]), no_sets)
+
+
+def test_a_rule_shorter_than_the_desired_one_is_another() -> None:
+    long, short = compiled([MATCH, {"log": {"prefix": "x" * 80}}]), compiled([MATCH])
+    assert not holds(short.expressions, long)
+    assert not holds(long.expressions, short)
+
+
 def test_the_comment_counts() -> None:
     rule = compiled([MATCH])
     assert not holds(rule.expressions, rule, b"\x00\x02a\x00")
