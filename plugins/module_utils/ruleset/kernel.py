@@ -36,6 +36,8 @@ _KEYS = (uapi.NFTA_SET_ELEM_KEY, uapi.NFTA_SET_ELEM_KEY_END, uapi.NFTA_SET_ELEM_
 
 _ATTRIBUTE = struct.Struct("=HH")
 _BE64 = struct.Struct(">Q")
+_HANDLE = _ATTRIBUTE.pack(12, uapi.NFTA_RULE_HANDLE)
+_POSITION = _ATTRIBUTE.pack(12, uapi.NFTA_RULE_POSITION)
 
 # Before a rule's expressions the kernel dumps its handle and, of all but the first of a
 # chain, the handle of the one before: an attribute of 12 bytes each.
@@ -87,12 +89,16 @@ class KernelRule:
     def read(self) -> None:
         """Read the attributes; ValueError for bytes that are none.
 
-        Written out, since it runs for every rule of a ruleset that is shown.
+        Written out, since it runs for every rule of a ruleset that is shown. Nearly every rule
+        begins with its handle and the handle of the one before.
         """
         data, start, end = self._data, self._start, self._stop
         unpack = _ATTRIBUTE.unpack_from
         self.handle = 0
         self.expressions = self.userdata = b""
+        if data.startswith(_HANDLE, start) and data.startswith(_POSITION, start + 12, end):
+            self.handle = _BE64.unpack_from(data, start + 4)[0]
+            start += 24
         while start + 4 <= end:
             length, kind = unpack(data, start)
             stop = start + length
