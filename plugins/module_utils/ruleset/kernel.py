@@ -13,7 +13,6 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Iterable
-from typing import Any
 
 from ..errors import HostError, KernelError
 from ..netlink import messages
@@ -45,22 +44,38 @@ _AFTER_HANDLES = (24, 12)
 
 
 class KernelRule:
-    """A rule: ``expressions`` and ``userdata`` are the payloads of their attributes.
+    """A rule, which is read when its ``handle``, ``expressions`` or ``userdata`` are first asked for.
 
-    It is read when one of these or ``handle`` is first asked for; :meth:`holds` does without.
+    Until then it is where it stands in what was received; :meth:`holds` needs no more.
     """
 
-    __slots__ = ("_data", "_start", "_stop", "chain", "expressions", "handle", "userdata")
-
-    expressions: bytes
-    handle: int
-    userdata: bytes
+    __slots__ = ("_data", "_expressions", "_handle", "_start", "_stop", "_userdata", "chain")
 
     def __init__(self, chain: str, data: bytes, start: int, stop: int) -> None:
         self.chain = chain
         self._data = data
         self._start = start  # of the attributes after table and chain
         self._stop = stop
+        self._expressions: bytes | None = None
+
+    @property
+    def handle(self) -> int:
+        """The number by which the kernel knows it."""
+        if self._expressions is None:
+            self.read()
+        return self._handle
+
+    @property
+    def expressions(self) -> bytes:
+        """The payload of NFTA_RULE_EXPRESSIONS."""
+        return self.read() if self._expressions is None else self._expressions
+
+    @property
+    def userdata(self) -> bytes:
+        """The payload of NFTA_RULE_USERDATA."""
+        if self._expressions is None:
+            self.read()
+        return self._userdata
 
     def holds(self, attributes: bytes, state: Iterable[tuple[int, int]]) -> bool:
         """Whether it ends in the attributes of these expressions and this user data (``rule_bytes``).
@@ -80,24 +95,22 @@ class KernelRule:
             same = end
         return same > 0 and data.startswith(attributes[same:], start + same)
 
-    def __getattr__(self, name: str) -> Any:
-        if name not in ("expressions", "handle", "userdata"):
-            raise AttributeError(name)
-        self.read()
-        return getattr(self, name)
+    def add_counts(self, earlier: bytes) -> None:
+        """Have it count on from an earlier reading of its expressions."""
+        self._expressions = add_counters(earlier, self.expressions)
 
-    def read(self) -> None:
-        """Read the attributes; ValueError for bytes that are none.
+    def read(self) -> bytes:
+        """Read the attributes, and return the expressions; ValueError for bytes that are none.
 
         Written out, since it runs for every rule of a ruleset that is shown. Nearly every rule
         begins with its handle and the handle of the one before.
         """
         data, start, end = self._data, self._start, self._stop
         unpack = _ATTRIBUTE.unpack_from
-        self.handle = 0
-        self.expressions = self.userdata = b""
+        handle = 0
+        expressions = userdata = b""
         if data.startswith(_HANDLE, start) and data.startswith(_POSITION, start + 12, end):
-            self.handle = _BE64.unpack_from(data, start + 4)[0]
+            handle = _BE64.unpack_from(data, start + 4)[0]
             start += 24
         while start + 4 <= end:
             length, kind = unpack(data, start)
@@ -106,12 +119,14 @@ class KernelRule:
                 raise ValueError("rule attribute %d: length %d does not fit" % (kind, length))
             kind &= TYPE_MASK
             if kind == 4:  # NFTA_RULE_EXPRESSIONS
-                self.expressions = data[start + 4 : stop]
+                expressions = data[start + 4 : stop]
             elif kind == 7:  # NFTA_RULE_USERDATA
-                self.userdata = data[start + 4 : stop]
+                userdata = data[start + 4 : stop]
             elif kind == 3:  # NFTA_RULE_HANDLE
-                self.handle = int.from_bytes(data[start + 4 : stop], "big")
+                handle = int.from_bytes(data[start + 4 : stop], "big")
             start = (stop + 3) & ~3
+        self._handle, self._expressions, self._userdata = handle, expressions, userdata
+        return expressions
 
 
 class KernelChain:
@@ -338,9 +353,8 @@ def read_and_zero(kernel: NetlinkSocket, family: int, name: str) -> dict[str, li
         for chain, found in _group_rules(spans, None).items():
             kept: dict[int, KernelRule] = {}
             for rule in found:
-                rule.read()
                 if rule.handle in earlier:
-                    rule.expressions = add_counters(earlier[rule.handle], rule.expressions)
+                    rule.add_counts(earlier[rule.handle])
                 earlier[rule.handle] = rule.expressions
                 kept[rule.handle] = rule
             grouped[chain] = list(kept.values())
