@@ -317,7 +317,7 @@ def test_a_request_that_the_kernel_refuses_says_why(kernel: NetlinkSocket) -> No
         kernel.request(GETTABLE, INET, attribute(1, b"absent\0"))
     assert caught.value.code == errno.ENOENT
     with pytest.raises(KernelError):
-        ruleset.elements(kernel, INET, "t", "s")
+        ruleset.elements(kernel, INET, "t", ruleset.KernelSet("s", 0, 0, b""))
 
 
 def test_another_namespace_is_untouched(make_netns: Callable[[], Namespace]) -> None:
