@@ -73,7 +73,7 @@ def holds(expressions: bytes, desired: DesiredRule, userdata: bytes = b"") -> bo
     later = first + attribute(uapi.NFTA_RULE_POSITION, BE64.pack(7))
     answers = {
         parse_rule(head + rule_bytes.pack(expressions, userdata)).holds(
-            desired.attributes, desired.form.state
+            desired.attributes, desired.form.lasting
         )
         for head in (first, later)
     }
@@ -127,7 +127,7 @@ def test_a_rule_that_is_dumped_in_another_way_is_looked_at_more_closely() -> Non
     rule = compiled([MATCH, {"counter": None}])
     more = attribute(uapi.NFTA_RULE_HANDLE, BE64.pack(8)) + attribute(uapi.NFTA_RULE_PAD, bytes(16))
     dumped_so = parse_rule(_HEAD + more + rule.attributes)
-    assert not dumped_so.holds(rule.attributes, rule.form.state)
+    assert not dumped_so.holds(rule.attributes, rule.form.lasting)
     assert canonical.equal(dumped_so, rule, no_sets)
     assert not canonical.equal(dumped_so, compiled([MATCH]), no_sets)
 

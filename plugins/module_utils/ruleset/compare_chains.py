@@ -105,7 +105,7 @@ def _alike(
     count = 0
     for rule, wanted in pairs:
         form = wanted.form
-        held = not form.sets and rule.holds(wanted.attributes, form.state)
+        held = not form.sets and rule.holds(wanted.attributes, form.lasting)
         if not held and not canonical.equal(rule, wanted, identity):
             break
         if stays is not None and not stays(rule):

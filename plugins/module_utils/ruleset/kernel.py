@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Iterable
+from typing import Callable
 
 from ..errors import HostError, KernelError
 from ..netlink import messages
@@ -77,10 +78,11 @@ class KernelRule:
             self.read()
         return self._userdata
 
-    def holds(self, attributes: bytes, state: Iterable[tuple[int, int]]) -> bool:
+    def holds(self, attributes: bytes, lasting: Callable[[bytes], object] | None) -> bool:
         """Whether it ends in the attributes of these expressions and this user data (``rule_bytes``).
 
-        ``state`` are spans of them that do not count. False means only that a closer look is needed.
+        ``lasting`` takes what packets do not change out of such attributes, None where that is all.
+        False means only that a closer look is needed.
         """
         data = self._data
         start = self._stop - len(attributes)
@@ -88,12 +90,7 @@ class KernelRule:
             return False
         if data.startswith(attributes, start):
             return True
-        same = 0
-        for begin, end in state:
-            if not data.startswith(attributes[same:begin], start + same):
-                return False
-            same = end
-        return same > 0 and data.startswith(attributes[same:], start + same)
+        return lasting is not None and lasting(attributes) == lasting(data[start : self._stop])
 
     def add_counts(self, earlier: bytes) -> None:
         """Have it count on from an earlier reading of its expressions."""

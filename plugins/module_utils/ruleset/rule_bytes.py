@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from ..errors import DocumentError
@@ -67,13 +68,13 @@ def userdata_of(attributes: bytes) -> bytes:
 class Form:
     """What rules that differ only in their values have in common.
 
-    ``state`` are the spans of their attributes that packets change, ``set_ids`` the offsets in
-    their expressions of the numbers (1, 2, …) that stand for ``sets``, ``chain_ids`` those for
-    ``chains``, which are lists of rules. ``as_dumped``: the kernel takes their expressions in the
-    form in which it dumps them.
+    ``state`` are the spans of their attributes that packets change, ``lasting`` takes out all else,
+    None where that is all. ``set_ids`` are the offsets in their expressions of the numbers
+    (1, 2, …) that stand for ``sets``, ``chain_ids`` those for ``chains``, which are lists of rules.
+    ``as_dumped``: the kernel takes their expressions in the form in which it dumps them.
     """
 
-    __slots__ = ("as_dumped", "chain_ids", "chains", "set_ids", "sets", "state")
+    __slots__ = ("as_dumped", "chain_ids", "chains", "lasting", "set_ids", "sets", "state")
 
     def __init__(
         self,
@@ -83,6 +84,8 @@ class Form:
         chains: Iterable[list[DesiredRule]] = (),
     ) -> None:
         self.state = tuple((start + _EXPRESSIONS, end + _EXPRESSIONS) for start, end in trace.state)
+        starts, ends = [0, *(end for _unused, end in self.state)], [start for start, _unused in self.state]
+        self.lasting = itemgetter(*map(slice, starts, [*ends, None])) if ends else None
         self.sets = tuple(sets)
         self.set_ids = tuple(trace.set_ids)
         self.chains = tuple(chains)
