@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from rempart.document import hosts
 from rempart.document.model import Table, load
+from rempart.document.placement import updates
 from rempart.document.priorities import priority_of
 from rempart.errors import DocumentError
 
@@ -202,6 +203,31 @@ def test_host_names_are_found_with_their_first_place() -> None:
         "mail.example.org": chain + ".rules[1].daddr",
         "ftp1": chain + ".rules[2].saddr[2]",
         "db-1.example.org": chain + ".rules[3].daddr.not[0]",
+    }
+
+
+def test_host_names_in_rules_inside_rules_are_found_in_their_order() -> None:
+    found = names_in(
+        {"saddr": "192.0.2.1", "verdict": "drop"},
+        {"goto": [{"daddr": "inner", "verdict": "drop"}, {"saddr": "192.0.2.2"}]},
+        {"daddr": "inner"},
+        {"daddr": "outer"},
+        {"expr": [{"jump": {"rules": [{"saddr": "deep"}]}}]},
+    )
+    chain = "tables[0].chains[0]"
+    assert found == {
+        "inner": chain + ".rules[1].goto[0].daddr",
+        "outer": chain + ".rules[3].daddr",
+        "deep": chain + ".rules[4].expr[0].jump.rules[0].saddr",
+    }
+
+
+def test_sets_are_found_that_rules_inside_rules_change() -> None:
+    change = {"update": {"key": "saddr", "set": "@seen", "timeout": "5m"}}
+    rules = [{"verdict": "accept"}, {"jump": [{"counter": True}, change]}, {"add": {"set": "@seen"}}]
+    chain = "tables[0].chains[0]"
+    assert updates(table([{"name": "a", "rules": rules}])) == {
+        "seen": (chain + ".rules[1].jump[1].update", True)
     }
 
 
