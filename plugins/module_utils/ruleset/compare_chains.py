@@ -104,8 +104,7 @@ def _alike(
     """How many pairs of rules, from the first on, are of equal ones that may stay."""
     count = 0
     for rule, wanted in pairs:
-        form = wanted.form
-        held = not form.sets and rule.holds(wanted.attributes, form.lasting)
+        held = rule.holds(wanted.attributes, wanted.form.lasting)
         if not held and not canonical.equal(rule, wanted, identity):
             break
         if stays is not None and not stays(rule):
