@@ -17,7 +17,7 @@ from rempart.nftables import uapi
 from rempart.nftables.expressions import Trace, encode_list
 from rempart.nftables.sets import SetContent
 from rempart.nftables.statements import compile_rule
-from rempart.ruleset import messages, rules
+from rempart.ruleset import messages, rule_bytes, rules
 from rempart.ruleset.rules import DesiredRule, RuleCompiler
 from rempart.ruleset.userdata import comment_userdata
 
@@ -266,6 +266,21 @@ def test_a_rule_of_values_alone_or_without_any(rule: dict[str, Any]) -> None:
 
 def test_a_rule_that_only_has_a_comment_is_wrong() -> None:
     assert filled(RuleCompiler("ip"), {"comment": "plain"}) == [""]
+
+
+def test_a_rule_too_long_for_the_kernel_is_one_mistake_of_the_document() -> None:
+    long = {"expr": [{"counter": None}] * 1500}
+    made, wrong = RuleCompiler("inet").compile([{"counter": True}, long, {"counter": True}])
+    assert [one.index for one in made] == [0, 2]
+    assert list(wrong) == [1]
+    assert "too long for the kernel" in str(wrong[1])
+
+
+def test_a_template_too_long_for_the_kernel_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rule_bytes, "MOST_BYTES", 40)
+    made, wrong = RuleCompiler("inet").compile([{"mark": number} for number in range(3)])
+    assert not made
+    assert list(wrong) == [0, 1, 2]
 
 
 def test_what_is_sent_as_it_is_dumped_is_what_any_rule_is_sent_as() -> None:

@@ -208,13 +208,13 @@ class RuleCompiler:
             if len(rows) != 1:
                 return None
             compiled = compile_rule(rows[0], self._family, self._sets)
+            if compiled.chains:
+                return None
+            trace = Trace()
+            encoded = encode_list(compiled.expressions, trace)
+            sources = sorted(slot.source for _unused, slot in trace.slots if isinstance(slot, Slot))  # type: ignore[type-var]
+            if sources != list(range(len(taken))):
+                return None
+            return Template(encoded, trace, compiled.sets)
         except DocumentError:
             return None
-        if compiled.chains:
-            return None
-        trace = Trace()
-        encoded = encode_list(compiled.expressions, trace)
-        sources = sorted(slot.source for _unused, slot in trace.slots if isinstance(slot, Slot))  # type: ignore[type-var]
-        if sources != list(range(len(taken))):
-            return None
-        return Template(encoded, trace, compiled.sets)
