@@ -15,11 +15,12 @@ from ..errors import KernelError
 from ..netlink.attributes import attribute
 from ..netlink.socket import NetlinkSocket
 from ..nftables import uapi
+from ..nftables.sets.keys import END
 from . import kernel
 from .element_attributes import rest_of
 from .intervals import Interval
 from .kernel import KernelSet, KernelTable
-from .points import END, number_of, point
+from .points import number_of, point
 
 _SUBSYSTEM = uapi.NFNL_SUBSYS_NFTABLES << 8
 

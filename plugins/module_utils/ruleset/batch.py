@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import struct
 
+from ..nftables import uapi
 from ..nftables.sets import SetContent
 from . import messages
 from .kernel import KernelRule
@@ -88,8 +89,7 @@ def _write_departures(plan: Plan, table: TablePlan) -> None:
         if content.action in _LEAVING:
             plan.add(messages.delete_set(number, name, content.name), purpose)
         elif content.remove:
-            for message in messages.delete_elements(number, name, content.name, content.remove):
-                plan.add(message, purpose)
+            _write_elements_to_go(plan, purpose, content)
     for chain in table.chains:
         if chain.action == "remove":
             plan.add(messages.delete_chain(number, name, chain.name), Purpose(table, chain))
@@ -99,6 +99,17 @@ def _write_departures(plan: Plan, table: TablePlan) -> None:
     for one in table.objects:
         if one.action in _LEAVING:
             plan.add(messages.delete_object(number, name, one.name, one.kind), Purpose(table, one))
+
+
+def _write_elements_to_go(plan: Plan, purpose: Purpose, content: SetPlan) -> None:
+    """One message where all go, unless packets or the clock may have changed the set since it was read."""
+    number, name = purpose.table.number, purpose.table.name
+    moving = uapi.NFT_SET_EVAL | uapi.NFT_SET_TIMEOUT
+    if content.emptied and content.kernel is not None and not content.kernel.flags & moving:
+        plan.add(messages.flush_set(number, name, content.name), purpose)
+        return
+    for message in messages.delete_elements(number, name, content.name, content.remove):
+        plan.add(message, purpose)
 
 
 def _write_object(plan: Plan, table: TablePlan, one: ObjectPlan) -> None:

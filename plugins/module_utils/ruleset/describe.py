@@ -19,7 +19,6 @@ from ..nftables.expressions import decode_list
 from ..nftables.render import render_chain, render_elements, render_object, render_rule
 from ..nftables.sets import SetContent
 from ..nftables.statements.stateful import OBJECT_TYPES
-from . import compare_sets
 from .desired import (
     FAMILY_NAMES,
     HOOK_NAMES,
@@ -29,6 +28,7 @@ from .desired import (
     rule_statements,
 )
 from .kernel import KernelChain, KernelObject, KernelRule, KernelSet, KernelTable
+from .pairs import is_end
 from .rules import DesiredRule
 from .steps import ChainPlan, Kept, ObjectPlan, Plan, SetPlan, TablePlan
 from .userdata import comment_of
@@ -292,7 +292,7 @@ def _set_texts(table: TablePlan, one: SetPlan) -> tuple[list[str], list[str]]:
 
 def _count_elements(payloads: list[bytes]) -> int:
     """Elements as people count them: the end of an interval is none of its own."""
-    return sum(1 for payload in payloads if not compare_sets.is_end(payload))
+    return sum(1 for payload in payloads if not is_end(payload))
 
 
 def _is_map(one: SetPlan) -> bool:

@@ -18,6 +18,7 @@ from typing import Callable
 from ..errors import HostError, KernelError
 from ..netlink import messages
 from ..netlink.attributes import TYPE_MASK, attribute, nested, table, walk
+from ..netlink.lists import payloads
 from ..netlink.socket import NetlinkSocket
 from ..nftables import uapi
 from .generation import generation as generation_of
@@ -380,7 +381,7 @@ def elements(kernel: NetlinkSocket, family: int, name: str, held: KernelSet) -> 
     for body in kernel.dump(_SUBSYSTEM | uapi.NFT_MSG_GETSETELEM, family, asked):
         for kind, payload in walk(body, _BODY):
             if kind == uapi.NFTA_SET_ELEM_LIST_ELEMENTS:
-                found.extend([one for _unused, one in walk(payload)])
+                found += payloads(payload)
     return [timed(one) for one in found] if held.timeout else found
 
 
@@ -407,7 +408,7 @@ def find_elements(
     for body in bodies:
         for kind, payload in walk(body, _BODY):
             if kind == uapi.NFTA_SET_ELEM_LIST_ELEMENTS:
-                found.extend([one for _unused, one in walk(payload)])
+                found += payloads(payload)
     return [timed(one) for one in found] if held.timeout else found
 
 

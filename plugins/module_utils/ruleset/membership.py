@@ -26,6 +26,7 @@ from . import describe, kernel
 from .asking import IntervalQuestions, TooMany
 from .batch import write
 from .boxes import Box
+from .compare_elements import plan_bare
 from .desired import FAMILY_NAMES
 from .element_attributes import (
     Rest,
@@ -241,7 +242,7 @@ class _Work:
 
         Without questions, or for ``exact``, the whole set is read.
         """
-        self._change.add, self._change.remove = [], []
+        self._change.add, self._change.remove, self._change.emptied = [], [], False
         whole = self._state == "exact" or not questions
         if not whole and len(wanted) > questions:
             raise TooMany
@@ -251,8 +252,10 @@ class _Work:
         given = self._compiled(wanted, False)
         if self._held.fields:
             self._compare_boxes(given, whole)
-        else:
-            self._compare_values(given, self._read() if whole else self._asked(given))
+            return
+        found = self._read() if whole else self._asked(given)
+        if self._state != "exact" or not plan_bare(self._change, found, given, False):
+            self._compare_values(given, found)
 
     def _compiled(self, wanted: list[Any], merge: bool) -> list[bytes]:
         try:
@@ -362,8 +365,15 @@ class _Work:
         """Intervals, which the kernel holds as points."""
         merge = self._content.auto_merge
         removing = self._state == "absent"
-        given, catchall = self._given_intervals(wanted, merge or removing)
+        compiled = [self._group(group, merge or removing) for group in self._groups(wanted)]
+        payloads = [] if questions else self._read()
+        alike = len(compiled) == 1
+        if self._state == "exact" and alike and plan_bare(self._change, payloads, compiled[0], True):
+            return
         width = self._content.key.width
+        parsed = [of_points(points, width) for points in compiled]
+        given = [one for found in parsed for one in found.intervals]
+        catchall = [payload for found in parsed for payload in found.others]
         asked = None
         if questions:
             asked = IntervalQuestions(self._socket, self._family, self._table, self._held, width, questions)
@@ -372,7 +382,7 @@ class _Work:
             }
             held, others, has_floor = list(near.values()), self._asked(catchall), False
         else:
-            found = of_points(self._read(), width)
+            found = of_points(payloads, width)
             held, others, has_floor = found.intervals, found.others, found.floor
         self._compare_values(catchall, others)
         holding = Holding(held, merge, self._held.timeout)
@@ -409,23 +419,16 @@ class _Work:
         elif not low and not has_floor and holding.intervals:
             self._change.add.append(floor(width))
 
-    def _given_intervals(self, wanted: list[Any], merge: bool) -> tuple[list[Interval], list[bytes]]:
-        """What was given as intervals, and the payloads of a catch-all.
-
-        Elements that say the same beside their keys are compiled together, and with
-        ``merge`` joined.
-        """
-        width = self._content.key.width
+    def _groups(self, wanted: list[Any]) -> list[list[Any]]:
+        """What was given, with what says the same beside its keys together, to be compiled and merged so."""
+        if not self._content.flags & MAPS and not any(
+            isinstance(one, dict) and "elem" in one for one in wanted
+        ):
+            return [wanted]
         groups: dict[str, list[Any]] = {}
         for one in wanted:
             groups.setdefault(self._said(one), []).append(one)
-        intervals: list[Interval] = []
-        catchall: list[bytes] = []
-        for group in groups.values():
-            found = of_points(self._group(group, merge), width)
-            intervals += found.intervals
-            catchall += found.others
-        return intervals, catchall
+        return list(groups.values())
 
     def _group(self, group: list[Any], merge: bool) -> list[bytes]:
         try:
@@ -453,7 +456,10 @@ class _Work:
                     PLACE,
                     cure="name what they are together, or give the set auto-merge",
                 ) from None
-        return [point for one in holding.intervals for point in to_points(one, width)] + others
+        points = [point for one in holding.intervals for point in to_points(one, width)]
+        if points and holding.intervals[0].low:
+            points.insert(0, floor(width))
+        return points + others
 
     def _said(self, element: Any) -> str:
         """What an element says beside its key, as something to compare."""

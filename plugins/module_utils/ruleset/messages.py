@@ -19,6 +19,7 @@ from typing import Callable
 
 from ..errors import DocumentError
 from ..netlink.attributes import BE32, BE32S, BE64, attribute, nested
+from ..netlink.lists import nests
 from ..netlink.messages import NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, message
 from ..nftables import uapi
 from ..nftables.expressions.sending import sendable
@@ -467,20 +468,12 @@ def _elements(
     head = _text(uapi.NFTA_SET_ELEM_LIST_TABLE, table) + _text(uapi.NFTA_SET_ELEM_LIST_SET, name)
     if set_id:
         head += attribute(uapi.NFTA_SET_ELEM_LIST_SET_ID, BE32.pack(set_id))
-    found: list[bytes] = []
-    group: list[bytes] = []
-    size = 0
-    for one in elements:
-        if len(one) > MOST_BYTES - 4:
-            raise DocumentError("the element is too long for the kernel", found="%d bytes" % len(one))
-        packed = nested(uapi.NFTA_LIST_ELEM, one)
-        if size + len(packed) > MOST_BYTES:
-            found.append(
-                _message(kind, flags, family, head, nested(uapi.NFTA_SET_ELEM_LIST_ELEMENTS, *group))
-            )
-            group, size = [], 0
-        group.append(packed)
-        size += len(packed)
-    if group:
-        found.append(_message(kind, flags, family, head, nested(uapi.NFTA_SET_ELEM_LIST_ELEMENTS, *group)))
-    return found
+    inner = list(elements)
+    try:
+        return [
+            _message(kind, flags, family, head, nested(uapi.NFTA_SET_ELEM_LIST_ELEMENTS, piece))
+            for piece in nests(uapi.NFTA_LIST_ELEM, inner, MOST_BYTES)
+        ]
+    except ValueError:
+        size = max(map(len, inner))
+        raise DocumentError("the element is too long for the kernel", found="%d bytes" % size) from None

@@ -10,7 +10,7 @@ from typing import Callable
 
 from ..nftables import uapi
 from ..nftables.statements.stateful import OBJECT_TYPES
-from . import compare_chains, compare_sets, references
+from . import compare_chains, compare_elements, compare_sets, references
 from .batch import write
 from .desired import TABLE_FLAGS, DesiredTable
 from .kernel import KernelRule, KernelTable, Picture
@@ -217,7 +217,7 @@ def _plan_sets(plan: TablePlan, desired: DesiredTable, kernel: KernelTable, agai
             one.add = held.elements or [] if name in desired.kept_sets else wanted.elements
         elif name not in desired.kept_sets:
             points = wanted.interval and not wanted.fields
-            compare_sets.plan_elements(one, held.elements or [], wanted.elements, points)
+            compare_elements.plan_elements(one, held.elements or [], wanted.elements, points)
     for name, wanted in desired.sets.items():
         if name not in kernel.sets:
             plan.sets.append(SetPlan(name, "create", None, wanted))

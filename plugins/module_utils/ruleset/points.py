@@ -10,17 +10,11 @@ interval nft puts such an end at zero, called the floor here.
 
 from __future__ import annotations
 
-import sys
-
-from ..netlink.attributes import attribute, table
+from ..netlink.attributes import table
 from ..nftables import uapi
-from ..nftables.expressions.codecs import DATA
+from ..nftables.sets.keys import END, KEY_HEAD, OPEN, key_attribute
 from .element_attributes import packed, rest_of
 from .intervals import Interval
-
-END = attribute(uapi.NFTA_SET_ELEM_FLAGS, uapi.NFT_SET_ELEM_INTERVAL_END.to_bytes(4, "big"))
-_HEAD = 8  # the headers of NFTA_SET_ELEM_KEY and of NFTA_DATA_VALUE in it
-_OPEN = bytes((1, 4)) + (1).to_bytes(4, sys.byteorder)  # NFTNL_SET_ELEM_F_INTERVAL_OPEN, as nft notes it
 
 
 class Points:
@@ -39,7 +33,7 @@ class Points:
 
 def point(number: int, width: int) -> bytes:
     """The payload of an element with this key of ``width`` bits."""
-    return attribute(uapi.NFTA_SET_ELEM_KEY, DATA.pack(number.to_bytes(width // 8, "big")))
+    return key_attribute(number.to_bytes(width // 8, "big"))
 
 
 def floor(width: int) -> bytes:
@@ -62,7 +56,7 @@ def to_points(one: Interval, width: int) -> list[bytes]:
     if one.high + 1 < 1 << width:
         return [start + packed(one.rest), point(one.high + 1, width) + END]
     rest = dict(one.rest)
-    rest[uapi.NFTA_SET_ELEM_USERDATA] = rest.get(uapi.NFTA_SET_ELEM_USERDATA, b"") + _OPEN
+    rest[uapi.NFTA_SET_ELEM_USERDATA] = rest.get(uapi.NFTA_SET_ELEM_USERDATA, b"") + OPEN
     return [start + packed(tuple(sorted(rest.items())))]
 
 
@@ -73,8 +67,8 @@ def of_points(payloads: list[bytes], width: int) -> Points:
     """
     found = Points()
     size = width // 8
-    head = point(0, width)[:_HEAD]
-    plain = _HEAD + ((size + 3) & ~3)
+    head = point(0, width)[:KEY_HEAD]
+    plain = KEY_HEAD + ((size + 3) & ~3)
     ended = plain + len(END)
     # (key, whether it starts an interval, payload): at one key the end of an interval comes first
     marks: list[tuple[bytes, bool, bytes]] = []
@@ -82,8 +76,8 @@ def of_points(payloads: list[bytes], width: int) -> Points:
     for payload in payloads:
         length = len(payload)
         # nearly all points are a key alone, or a key with the end flag behind it
-        if payload[:_HEAD] == head and (length == plain or (length == ended and payload.endswith(END))):
-            add((payload[_HEAD : _HEAD + size], length == plain, payload))
+        if payload[:KEY_HEAD] == head and (length == plain or (length == ended and payload.endswith(END))):
+            add((payload[KEY_HEAD : KEY_HEAD + size], length == plain, payload))
             continue
         attributes = table(payload)
         key = attributes.get(uapi.NFTA_SET_ELEM_KEY)

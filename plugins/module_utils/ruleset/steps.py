@@ -58,9 +58,10 @@ class SetPlan:
     """What becomes of one set or map. ``add`` and ``remove`` are element payloads to send.
 
     Of a set that stays, ``desired`` may be None: its elements alone are described.
+    ``emptied``: ``remove`` is all that it holds.
     """
 
-    __slots__ = ("action", "add", "desired", "kernel", "name", "remove")
+    __slots__ = ("action", "add", "desired", "emptied", "kernel", "name", "remove")
 
     def __init__(self, name: str, action: str, kernel: KernelSet | None, desired: SetContent | None) -> None:
         self.name = name
@@ -69,6 +70,7 @@ class SetPlan:
         self.desired = desired
         self.add: list[bytes] = []
         self.remove: list[bytes] = []
+        self.emptied = False
 
     @property
     def changed(self) -> bool:

@@ -10,7 +10,6 @@ concatenation with intervals gives both ends in one element (KEY and KEY_END).
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterable
 from typing import Any, cast
 
@@ -25,17 +24,10 @@ from ..selectors.constants import is_wildcard, number_of, prefix_numbers, range_
 from ..stateful import STATEFUL
 from ..verdicts import verdict_of
 from .content import VERDICT_TYPE, SetContent
+from .keys import CATCHALL, END, OPEN, key_attribute
+from .plain_addresses import plain_addresses
 
-_END = attribute(uapi.NFTA_SET_ELEM_FLAGS, uapi.NFT_SET_ELEM_INTERVAL_END.to_bytes(4, "big"))
-_CATCHALL = attribute(uapi.NFTA_SET_ELEM_FLAGS, uapi.NFT_SET_ELEM_CATCHALL.to_bytes(4, "big"))
-# user data of elements (libnftnl/udata.h): nft marks an interval up to the last value as open
-_COMMENT = 0  # NFTNL_UDATA_SET_ELEM_COMMENT
-_FLAGS = 1  # NFTNL_UDATA_SET_ELEM_FLAGS
-_INTERVAL_OPEN = 1  # NFTNL_SET_ELEM_F_INTERVAL_OPEN
-
-
-_OPEN = bytes((_FLAGS, 4)) + pack_number(_INTERVAL_OPEN, 32, "host")
-_ADDRESSES = {"ipv4_addr": socket.AF_INET, "ipv6_addr": socket.AF_INET6}
+_COMMENT = 0  # NFTNL_UDATA_SET_ELEM_COMMENT (libnftnl/udata.h)
 
 
 class Clash(DocumentError):
@@ -125,7 +117,7 @@ class _Element:
             text = self.comment.encode("utf-8", "surrogateescape") + b"\0"
             userdata += bytes((_COMMENT, len(text))) + text
         if opened:
-            userdata += _OPEN
+            userdata += OPEN
         if userdata:
             parts.append(attribute(uapi.NFTA_SET_ELEM_USERDATA, userdata))
         return b"".join(parts)
@@ -140,7 +132,7 @@ def fill(content: SetContent, items: Any, merge: bool, told: bool = True) -> Non
     """
     mapped = bool(content.flags & (uapi.NFT_SET_MAP | uapi.NFT_SET_OBJECT))
     if not mapped:
-        packed = _plain_addresses(content, items, merge)
+        packed = plain_addresses(content, items, merge)
         if packed is not None:
             content.elements = packed
             return
@@ -162,75 +154,6 @@ def number_of_elements(content: SetContent) -> int:
     apart = uapi.NFT_SET_ELEM_INTERVAL_END | uapi.NFT_SET_ELEM_CATCHALL
     flags = [table(one).get(uapi.NFTA_SET_ELEM_FLAGS, b"") for one in content.elements]
     return sum(1 for one in flags if not int.from_bytes(one, "big") & apart)
-
-
-def _plain_addresses(content: SetContent, items: Any, merge: bool) -> list[bytes] | None:
-    """The elements of a set of addresses and networks, all written plainly; None where any is not.
-
-    Blocklists are large: this packs a hundred thousand in the time that the
-    general way takes for some thousands.
-    """
-    family = _ADDRESSES.get(content.key.datatype.name)
-    if family is None or content.key.shift or not all(isinstance(one, str) for one in items):
-        return None
-    try:
-        if content.interval:
-            return _plain_intervals(content.key, [_bounds_of(one, family) for one in items], merge)
-        pack = socket.inet_pton
-        head = _point_head(content.key)
-        return [head + packed for packed in dict.fromkeys([pack(family, one) for one in items])]
-    except (OSError, ValueError):
-        return None
-
-
-def _bounds_of(text: str, family: int) -> tuple[int, int]:
-    """(low, high) of an address or a network as text; ValueError or OSError for anything else."""
-    address, slash, length = text.partition("/")
-    packed = socket.inet_pton(family, address)
-    number = int.from_bytes(packed, "big")
-    if not slash:
-        return number, number
-    host = len(packed) * 8 - int(length)
-    if host < 0 or not length.isdecimal():
-        raise ValueError(text)
-    low = number >> host << host
-    return low, low + (1 << host) - 1
-
-
-def _plain_intervals(key: Selector, bounds: list[tuple[int, int]], merge: bool) -> list[bytes] | None:
-    """The points of intervals without data; None where they overlap and may not be merged."""
-    bounds.sort()
-    joined: list[tuple[int, int]] = []
-    low, high = -1, -2
-    for bound in bounds:
-        if bound[0] > high + 1 or (bound[0] == high + 1 and not merge) or low < 0:
-            if low >= 0:
-                joined.append((low, high))
-            low, high = bound
-        elif bound[0] <= high and not merge and bound != (low, high):
-            return None
-        elif bound[1] > high:
-            high = bound[1]
-    if low >= 0:
-        joined.append((low, high))
-    head, size = _point_head(key), key.width // 8
-    top = (1 << key.width) - 1
-    opened = attribute(uapi.NFTA_SET_ELEM_USERDATA, _OPEN)
-    points = []
-    if joined and joined[0][0] > 0:
-        points.append(head + bytes(size) + _END)
-    for low, high in joined:
-        points.append(head + low.to_bytes(size, "big"))
-        if high < top:
-            points.append(head + (high + 1).to_bytes(size, "big") + _END)
-        else:
-            points[-1] += opened
-    return points
-
-
-def _point_head(key: Selector) -> bytes:
-    """The bytes of an element before its key's value, for keys of whole 32-bit words."""
-    return _key(bytes(key.width // 8))[: -(key.width // 8)]
 
 
 def _mapped(content: SetContent, pair: Any) -> _Element:
@@ -370,7 +293,8 @@ def _encode(content: SetContent, elements: list[_Element], merge: bool) -> None:
         result += _intervals(key, plain, merge, bool(content.flags & uapi.NFT_SET_ANONYMOUS))
     else:
         result += _unique(
-            (_key(pack_number(element.parts[0][0], key.width, key.byteorder)), element) for element in plain
+            (key_attribute(pack_number(element.parts[0][0], key.width, key.byteorder)), element)
+            for element in plain
         )
     content.elements = result
 
@@ -379,7 +303,7 @@ def _unique(elements: Iterable[tuple[bytes, _Element]]) -> list[bytes]:
     """The payloads of elements with the bytes of their keys; one that says the same twice is one."""
     found: dict[bytes, tuple[bytes, _Element]] = {}
     for key, element in elements:
-        payload = element.payload(key, _CATCHALL if element.catchall else b"")
+        payload = element.payload(key, CATCHALL if element.catchall else b"")
         first, earlier = found.setdefault(key, (payload, element))
         if first != payload:
             raise _twice(earlier, element)
@@ -401,10 +325,6 @@ def _overlap(one: _Element, other: _Element, anonymous: bool) -> Clash:
     return found
 
 
-def _key(data: bytes, kind: int = uapi.NFTA_SET_ELEM_KEY) -> bytes:
-    return attribute(kind, DATA.pack(data))
-
-
 def _concatenated(key: Concatenation, element: _Element, wide: bool) -> bytes:
     """The attributes of the key."""
     ends = [
@@ -414,9 +334,9 @@ def _concatenated(key: Concatenation, element: _Element, wide: bool) -> bytes:
         )
         for end in (0, 1)
     ]
-    head = _key(ends[0])
+    head = key_attribute(ends[0])
     if wide:
-        head += _key(ends[1], uapi.NFTA_SET_ELEM_KEY_END)
+        head += key_attribute(ends[1], uapi.NFTA_SET_ELEM_KEY_END)
     return head
 
 
@@ -440,15 +360,15 @@ def _intervals(key: Selector, elements: list[_Element], merge: bool, anonymous: 
             joined.append((low, high, element))
     points = []
     if joined and joined[0][0] > 0:
-        points.append(_point(key, 0) + _END)
+        points.append(_point(key, 0) + END)
     for index, (low, high, element) in enumerate(joined):
         points.append(element.payload(_point(key, low), opened=high == top))
         # of an anonymous map's intervals that touch, the second's start is the first's end
         touching = anonymous and index + 1 < len(joined) and joined[index + 1][0] == high + 1
         if high < top and not touching:
-            points.append(_point(key, high + 1) + _END)
+            points.append(_point(key, high + 1) + END)
     return points
 
 
 def _point(key: Selector, number: int) -> bytes:
-    return _key(pack_number(number, key.width, "big"))
+    return key_attribute(pack_number(number, key.width, "big"))

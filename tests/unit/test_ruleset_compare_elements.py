@@ -9,7 +9,7 @@ import random
 
 import pytest
 from rempart.nftables.declared import compile_set
-from rempart.ruleset.compare_sets import plan_elements, segments
+from rempart.ruleset.compare_elements import plan_elements, segments
 from rempart.ruleset.steps import SetPlan
 
 
