@@ -1,15 +1,22 @@
 # SPDX-FileCopyrightText: The rempart authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Elements that come and go: looking only near the changes finds what looking at everything finds."""
+"""Elements that come and go: lists looked at as wholes give what looking at each element gives."""
 
 from __future__ import annotations
 
 import random
+from typing import Any
+from unittest import mock
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from rempart.netlink.attributes import attribute
+from rempart.nftables import uapi
 from rempart.nftables.declared import compile_set
-from rempart.ruleset.compare_elements import plan_elements, segments
+from rempart.ruleset.compare_elements import lasting, plan_bare, plan_elements, segments
+from rempart.ruleset.pairs import Pairs, is_end, only_keys
 from rempart.ruleset.steps import SetPlan
 
 
@@ -60,7 +67,7 @@ def changed(chance: random.Random, intervals: set[tuple[int, int]]) -> set[tuple
 @pytest.mark.parametrize("merge", [False, True])
 @pytest.mark.parametrize("touching", [False, True])
 @pytest.mark.parametrize("backwards", [False, True])
-def test_near_the_changes_is_enough(merge: bool, touching: bool, backwards: bool) -> None:
+def test_intervals_come_and_go_as_wholes(merge: bool, touching: bool, backwards: bool) -> None:
     chance = random.Random("%s %s %s" % (merge, touching, backwards))
     for _ in range(120):
         before = some(chance, touching)
@@ -70,8 +77,15 @@ def test_near_the_changes_is_enough(merge: bool, touching: bool, backwards: bool
         plan = SetPlan("s", "keep", None, None)
         plan_elements(plan, held, wanted, True)
         gone, come = segments(held), segments(wanted)
-        assert sorted(plan.remove) == sorted(one for key in gone.keys() - come.keys() for one in gone[key])
-        assert sorted(plan.add) == sorted(one for key in come.keys() - gone.keys() for one in come[key])
+        leaving = [one for key in gone.keys() - come.keys() for one in gone[key]]
+        arriving = [one for key in come.keys() - gone.keys() for one in come[key]]
+        if plan.emptied:
+            # the end at zero goes with all else, and may come again
+            both = set(plan.remove) & set(plan.add)
+            assert len(both) <= 1 and all(map(is_end, both))
+            leaving, arriving = leaving + list(both), arriving + list(both)
+        assert sorted(plan.remove) == sorted(leaving)
+        assert sorted(plan.add) == sorted(arriving)
         # what is sent makes the one the other
         assert (set(held) - set(plan.remove)) | set(plan.add) == set(wanted)
 
@@ -84,3 +98,164 @@ def test_the_end_at_zero_of_an_empty_set_is_no_difference() -> None:
     assert not plan.changed
     plan_elements(plan, points({(5, 6)}, False), [], True)
     assert plan.changed
+
+
+KINDS: dict[str, dict[str, Any]] = {
+    "addresses": {"type": "ipv4_addr"},
+    "intervals": {"type": "ipv4_addr", "flags": ["interval"]},
+    "intervals of IPv6": {"type": "ipv6_addr", "flags": ["interval"]},
+    "ports": {"type": "inet_service"},
+    "intervals of ports": {"type": "inet_service", "flags": ["interval"]},
+    "merged ports": {"type": "inet_service", "flags": ["interval"], "auto-merge": True},
+    "marks": {"type": "mark", "flags": ["interval"]},
+    "concatenations": {"type": ["ipv4_addr", "inet_service"]},
+    "boxes": {"type": ["ipv4_addr", "inet_service"], "flags": ["interval"]},
+    "timed": {"type": "inet_service", "flags": ["interval", "timeout"]},
+}
+
+
+def key(kind: str, number: int) -> Any:
+    """A key; the last ones of a type are reached from below zero."""
+    name = KINDS[kind]["type"]
+    if name == "inet_service":
+        return number % 65536
+    if name == "mark":
+        return number % (1 << 32)
+    if name == "ipv6_addr":
+        return "ffff:ffff:ffff:ffff:ffff:ffff:ffff:%x" % (65535 + number) if number < 0 else "::%x" % number
+    address = "255.255.255.%d" % (255 + number) if number < 0 else "10.0.0.%d" % number
+    return {"concat": [address, 7]} if isinstance(name, list) else address
+
+
+@st.composite
+def lists(draw: st.DrawFn, kind: str) -> list[Any]:
+    """Elements that do not overlap, some of which say something."""
+    found = []
+    plain = draw(st.booleans())
+    for number in sorted(draw(st.sets(st.integers(-4, 12)))):
+        element = key(kind, number)
+        if not plain and draw(st.booleans()):
+            element = {"elem": {"val": element, "comment": "x"}}
+            if kind == "timed":
+                element["elem"]["timeout"] = draw(st.sampled_from([5, 6]))
+        found.append(element)
+    if draw(st.integers(0, 5)) == 0:
+        found.append("*")
+    return found
+
+
+def held(payloads: list[bytes], order: int, rest: int) -> list[bytes]:
+    """Payloads as the kernel dumps them: backwards perhaps, and with what is left of times."""
+    running = attribute(uapi.NFTA_SET_ELEM_EXPIRATION, rest.to_bytes(8, "big"))
+    mark = attribute(uapi.NFTA_SET_ELEM_TIMEOUT, b"")[2:4]
+    found = []
+    for one in payloads:
+        at = one.find(b"\x0c\0" + mark)
+        found.append(one[: at + 12] + running + one[at + 12 :] if at >= 0 else one)
+    return found[::order]
+
+
+Change = tuple[str, list[bytes], list[bytes]]
+
+
+@st.composite
+def compiled(draw: st.DrawFn) -> tuple[Change, bool]:
+    """A kind of set, what the kernel holds and what it shall hold; whether that is keys alone."""
+    kind = draw(st.sampled_from(sorted(KINDS)))
+    both = draw(lists(kind)), draw(lists(kind))
+    old, new = (compile_set({"name": "s", **KINDS[kind], "elem": one}, "inet").elements for one in both)
+    old = held(old, draw(st.sampled_from([1, -1])), draw(st.integers(1, 4999)))
+    said = any(one == "*" or (isinstance(one, dict) and "elem" in one) for one in both[0] + both[1])
+    return (kind, old, new), kind != "boxes" and not said
+
+
+changes = compiled().map(lambda found: found[0])
+
+
+def planned(kind: str, old: list[bytes], new: list[bytes]) -> SetPlan:
+    plan = SetPlan("s", "keep", None, None)
+    plan_elements(plan, old, new, is_points(kind))
+    return plan
+
+
+def is_points(kind: str) -> bool:
+    return "interval" in KINDS[kind].get("flags", ()) and kind != "boxes"
+
+
+def really(payloads: list[bytes], others: list[bytes]) -> set[bytes]:
+    """What goes and does not come again, or the other way round."""
+    return set(payloads) - set(others)
+
+
+@given(changes)
+@example(("ports", [], []))
+def test_points_two_by_two_as_in_order(change: Change) -> None:
+    kind, old, new = change
+    plan = planned(*change)
+    with mock.patch.object(Pairs, "of", return_value=None):
+        other = planned(*change)
+    assert really(plan.remove, plan.add) == really(other.remove, other.add)
+    assert really(plan.add, plan.remove) == really(other.add, other.remove)
+    assert plan.emptied == (len(plan.remove) == len(old))
+    if not (is_points(kind) and not new):
+        result = {lasting(one) for one in (set(old) - set(plan.remove)) | set(plan.add)}
+        assert result == {lasting(one) for one in new}
+
+
+@given(changes)
+def test_what_comes_is_in_order(change: Change) -> None:
+    """The kernel takes long for points that come in any other order."""
+    kind, _unused, new = change
+    place = {payload: index for index, payload in enumerate(new)}
+    added = [place[payload] for payload in planned(*change).add]
+    if is_points(kind) and Pairs.of(new) is not None:
+        assert added == sorted(added)
+
+
+@given(compiled())
+def test_bare_elements_as_others(found: tuple[Change, bool]) -> None:
+    change, bare = found
+    kind, old, new = change
+    plan = SetPlan("s", "keep", None, None)
+    assert plan_bare(plan, old, new, is_points(kind)) == (bare or not old + new)
+    if bare:
+        other = planned(*change)
+        assert really(plan.remove, plan.add) == really(other.remove, other.add)
+        assert really(plan.add, plan.remove) == really(other.add, other.remove)
+        assert plan.emptied == (len(plan.remove) == len(old))
+    else:
+        assert not plan.changed
+
+
+def test_only_keys() -> None:
+    plain, named = (
+        compile_set({"name": "s", "type": "ipv4_addr", "elem": elements}, "inet").elements
+        for elements in (
+            ["10.0.0.1", "10.0.0.2"],
+            [{"elem": {"val": "10.0.0.%d" % number, "comment": "x"}} for number in (1, 2)],
+        )
+    )
+    assert only_keys([]) and only_keys(plain)
+    assert not only_keys(named) and not only_keys(plain + named)
+    # alike in size, but one stands for all that is not in the set
+    catchall = compile_set({"name": "s", "type": "ipv4_addr", "elem": ["*"]}, "inet").elements[0]
+    assert not only_keys([*plain, catchall + bytes(4)])
+    assert not only_keys([catchall, catchall])
+
+
+def test_one_change_among_many_looks_at_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What both lists begin and end with is compared as a whole."""
+    looked: list[int] = []
+    of = Pairs.of
+
+    def noted(found: list[bytes]) -> Pairs | None:
+        looked.append(len(found))
+        return of(found)
+
+    monkeypatch.setattr(Pairs, "of", noted)
+    intervals = {(number * 3, number * 3) for number in range(1, 5000)}
+    old, new = points(intervals, True), points(intervals - {(6000, 6000)}, True)
+    plan = SetPlan("s", "keep", None, None)
+    plan_elements(plan, old[::-1], new, True)
+    assert (len(plan.remove), len(plan.add)) == (2, 0)
+    assert looked == [2, 0]

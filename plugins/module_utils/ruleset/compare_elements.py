@@ -161,7 +161,7 @@ def segments(elements: list[bytes]) -> dict[tuple[bytes, ...], list[bytes]]:
             found[(lasting(payload),)] = [payload]
         else:
             padded = key[4:] + b"\0" * (-len(key) % 4)
-            points.append((padded, not flags & uapi.NFT_SET_ELEM_INTERVALEND, payload))
+            points.append((padded, not flags & uapi.NFT_SET_ELEM_INTERVAL_END, payload))
     # at one key the end of one interval comes before the start of the next
     points.sort()
     start: bytes | None = None
