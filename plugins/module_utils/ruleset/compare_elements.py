@@ -113,16 +113,16 @@ def _plan_points(plan: SetPlan, held: list[bytes], wanted: list[bytes]) -> None:
 
 
 def _plan_pairs(plan: SetPlan, old: Pairs, new: Pairs) -> None:
-    keys_alone = only_keys(old.starts) and only_keys(new.starts)
+    bare = old.bare and new.bare
     after = new.by_start()
-    if keys_alone and old.starts and after.keys().isdisjoint(old.starts):
+    if bare and old.starts and after.keys().isdisjoint(old.starts):
         # the end at zero goes too, though it may come again: that is one message for all
         plan.remove, plan.add = old.points(), new.points()
         return
     before = old.by_start()
     leaving = [pair for pair in before.items() if after.get(pair[0]) != pair[1]]
     arriving = [pair for pair in after.items() if before.get(pair[0]) != pair[1]]
-    if leaving and arriving and not keys_alone:
+    if leaving and arriving and not bare:
         gone = {(lasting(start), end): (start, end) for start, end in leaving}
         come = {(lasting(start), end): (start, end) for start, end in arriving}
         leaving = [pair for key, pair in gone.items() if key not in come]

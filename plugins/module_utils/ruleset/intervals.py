@@ -65,12 +65,15 @@ class Holding:
     """
 
     def __init__(self, held: Iterable[Interval], merge: bool = False, timeout: int = 0) -> None:
-        self.intervals = sorted(held, key=lambda one: one.low)
         self.merge = merge
         self.timeout = timeout
-        self._lows = [one.low for one in self.intervals]
+        self._hold(held)
         self._gone: dict[Interval, None] = {}
         self._come: dict[Interval, None] = {}
+
+    def _hold(self, held: Iterable[Interval]) -> None:
+        self.intervals = sorted(held, key=lambda one: one.low)
+        self._lows = [one.low for one in self.intervals]
 
     def changes(self) -> tuple[list[Interval], list[Interval]]:
         """What goes and what comes."""
@@ -153,15 +156,21 @@ class Holding:
     def replace(self, given: Iterable[Interval], refresh: bool = False) -> None:
         """Have these intervals, which do not overlap, and no others in the set."""
         wanted = {(one.low, one.high): one for one in given}
-        for one in list(self.intervals):
+        left = []
+        for one in self.intervals:
             same = wanted.pop((one.low, one.high), None)
             if same is None:
-                self._remove(one)
+                self._goes(one)
             elif differs(one.rest, same.rest, self.timeout) or (refresh and is_timed(one.rest)):
-                self._remove(one)
-                self._insert(Interval(one.low, one.high, combined(one.rest, same.rest)))
+                self._goes(one)
+                left.append(Interval(one.low, one.high, combined(one.rest, same.rest)))
+                self._comes(left[-1])
+            else:
+                left.append(one)
         for one in wanted.values():
-            self._insert(one)
+            left.append(one)
+            self._comes(one)
+        self._hold(left)
 
     def _joins(self, one: Interval) -> bool:
         """Whether nothing would be lost by joining it with another."""
@@ -181,14 +190,20 @@ class Holding:
         index = bisect_left(self._lows, one.low)
         self.intervals.insert(index, one)
         self._lows.insert(index, one.low)
+        self._comes(one)
+
+    def _remove(self, one: Interval) -> None:
+        index = bisect_left(self._lows, one.low)
+        del self.intervals[index], self._lows[index]
+        self._goes(one)
+
+    def _comes(self, one: Interval) -> None:
         if one in self._gone:
             del self._gone[one]
         else:
             self._come[one] = None
 
-    def _remove(self, one: Interval) -> None:
-        index = bisect_left(self._lows, one.low)
-        del self.intervals[index], self._lows[index]
+    def _goes(self, one: Interval) -> None:
         if one in self._come:
             del self._come[one]
         else:

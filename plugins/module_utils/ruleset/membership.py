@@ -421,9 +421,8 @@ class _Work:
 
     def _groups(self, wanted: list[Any]) -> list[list[Any]]:
         """What was given, with what says the same beside its keys together, to be compiled and merged so."""
-        if not self._content.flags & MAPS and not any(
-            isinstance(one, dict) and "elem" in one for one in wanted
-        ):
+        mapped = self._content.flags & MAPS
+        if not mapped and not any("elem" in one for one in wanted if isinstance(one, dict)):
             return [wanted]
         groups: dict[str, list[Any]] = {}
         for one in wanted:

@@ -11,14 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import chain
-from operator import lt, methodcaller
+from operator import lt
 
 from ..netlink.attributes import TYPE_MASK
 from ..netlink.lists import has_at, header
 from ..nftables import uapi
 from ..nftables.sets.keys import END, KEY_HEAD, OPENED
-
-_ends = methodcaller("endswith", END)
 
 
 def is_end(payload: bytes) -> bool:
@@ -48,16 +46,22 @@ class Pairs:
     """The points of an interval set in the order of their keys, each start with the end behind it.
 
     ``floor`` is the end at zero, ``last`` the start of an interval that goes on to the
-    last key; "" where there is none.
+    last key; "" where there is none. ``bare``: no interval says anything beside its bounds.
     """
 
-    __slots__ = ("ends", "floor", "last", "starts")
+    __slots__ = ("bare", "ends", "floor", "last", "starts")
 
     def __init__(self, starts: list[bytes], ends: list[bytes], floor: bytes, last: bytes) -> None:
         self.starts = starts
         self.ends = ends
         self.floor = floor
         self.last = last
+        self.bare = (
+            only_keys(starts)
+            and only_keys(ends, END)
+            and (not floor or only_keys([floor], END))
+            and (not last or only_keys([last], OPENED))
+        )
 
     @classmethod
     def of(cls, points: list[bytes]) -> Pairs | None:
@@ -68,23 +72,17 @@ class Pairs:
         if points[0][:KEY_HEAD] != points[-1][:KEY_HEAD]:
             return None  # a catch-all
         first = int(is_end(points[0]))
-        floor = points[0] if first else b""
-        last = b"" if (len(points) - first) % 2 == 0 else points[-1]
-        stop = len(points) - (1 if last else 0)
-        starts, ends = points[first:stop:2], points[first + 1 : stop : 2]
-        if not all(map(_ends, ends)) or any(map(_ends, starts)) or not all(map(lt, starts, ends)):
-            return None
-        return cls(starts, ends, floor, last) if not last.endswith(END) else None
+        stop = len(points) - (len(points) - first) % 2
+        floor, last = b"".join(points[:first]), b"".join(points[stop:])
+        found = cls(points[first:stop:2], points[first + 1 : stop : 2], floor, last)
+        return found if found._well_formed() else None
 
-    @property
-    def bare(self) -> bool:
-        """Whether no interval says anything beside its bounds."""
-        return (
-            only_keys(self.starts)
-            and only_keys(self.ends, END)
-            and (not self.floor or only_keys([self.floor], END))
-            and (not self.last or only_keys([self.last], OPENED))
+    def _well_formed(self) -> bool:
+        """Whether each start is one, with an end behind it."""
+        marked = self.bare or (
+            all(map(is_end, self.ends)) and not any(map(is_end, self.starts)) and not is_end(self.last)
         )
+        return marked and all(map(lt, self.starts, self.ends))
 
     def points(self) -> list[bytes]:
         """All points in the order of their keys."""
