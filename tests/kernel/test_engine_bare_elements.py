@@ -11,7 +11,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from rempart.errors import DocumentError
 from rempart.ruleset import compare_elements, membership
@@ -113,6 +113,7 @@ def document(declared: dict[str, Any], elements: list[Any]) -> dict[str, Any]:
 
 @bounded
 @given(changes())
+@example(({"type": "ipv4_addr", **INTERVALS}, ["10.0.0.1"], ["10.0.0.0/29", "10.0.0.1"]))
 def test_both_ways_end_with_the_same(pair: tuple[Namespace, Namespace], wanted: Change) -> None:
     declared, first, second = wanted
     for where in pair:

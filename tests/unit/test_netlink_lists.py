@@ -58,10 +58,11 @@ def test_long_lists_are_split_at_a_stride(monkeypatch: pytest.MonkeyPatch) -> No
     assert walked == [12]
 
 
-@pytest.mark.parametrize("length", [0, 1, 3])
-def test_a_length_that_no_header_fits_is_no_stride(length: int) -> None:
-    with pytest.raises(ValueError):
-        payloads(length.to_bytes(2, sys.byteorder) * 400)
+@pytest.mark.parametrize("lengths", [(0, 0), (1, 1), (3, 3), (3, 8), (8, 3), (0, 8), (4, 0)])
+def test_a_length_that_no_header_fits_is_no_stride(lengths: tuple[int, int]) -> None:
+    turns = b"".join(one.to_bytes(4, sys.byteorder) + bytes(max(one - 4, 0)) for one in lengths)
+    with pytest.raises(ValueError, match="does not fit"):
+        payloads(turns * 200)
 
 
 @given(st.lists(sizes.map(lambda size: bytes(size * 4)), max_size=60), st.integers(100, 300))

@@ -227,6 +227,32 @@ def test_bare_elements_as_others(found: tuple[Change, bool]) -> None:
         assert not plan.changed
 
 
+def test_times_that_run_are_no_difference() -> None:
+    """Though every element of the kernel's differs in its bytes from those given."""
+    elements = [{"elem": {"val": number, "timeout": 60}} for number in (5, 6, 9)]
+    wanted = compile_set({"name": "s", **KINDS["timed"], "elem": elements}, "inet").elements
+    old = held(wanted, -1, 7)
+    assert not set(old) & {one for one in wanted if not is_end(one)}
+    assert not planned("timed", old, wanted).changed
+    plan = planned("timed", old, wanted[:-2])
+    assert (plan.remove, plan.add) == (old[:2][::-1], [])
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_what_does_not_stand_two_by_two(order: int) -> None:
+    def two_by_two(*elements: Any) -> bool:
+        declared = {"name": "s", **KINDS["intervals of ports"], "elem": list(elements)}
+        return Pairs.of(compile_set(declared, "inet").elements[::order]) is not None
+
+    assert two_by_two() and two_by_two(5) and two_by_two(0, 65535) and two_by_two(*range(9))
+    assert not two_by_two("*", 5) and not two_by_two("*", *range(9)) and not two_by_two("*", 0, 65535)
+    first, second = points({(3, 4)}, False)[1:], points({(7, 9)}, False)[1:]
+    floor = points({(3, 4)}, False)[:1]
+    assert Pairs.of([*floor, *first, *second][::order])
+    for some in ([*floor, *first, *second[::-1]], [*floor, first[0], second[0]], [*first, *floor, *second]):
+        assert Pairs.of(some[::order]) is None
+
+
 def test_only_keys() -> None:
     plain, named = (
         compile_set({"name": "s", "type": "ipv4_addr", "elem": elements}, "inet").elements

@@ -69,9 +69,9 @@ def _differing(held: list[bytes], wanted: list[bytes]) -> tuple[list[bytes], lis
     new = set(wanted)
     gone = [payload for payload in held if payload not in new]
     if len(gone) == len(held):
-        return gone, list(dict.fromkeys(wanted))
+        return gone, wanted
     old = set(held)
-    return gone, [payload for payload in dict.fromkeys(wanted) if payload not in old]
+    return gone, [payload for payload in wanted if payload not in old]
 
 
 def _without_interval(held: list[bytes], wanted: list[bytes]) -> bool:
