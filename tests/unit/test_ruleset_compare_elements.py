@@ -249,8 +249,13 @@ def test_what_does_not_stand_two_by_two(order: int) -> None:
     first, second = points({(3, 4)}, False)[1:], points({(7, 9)}, False)[1:]
     floor = points({(3, 4)}, False)[:1]
     assert Pairs.of([*floor, *first, *second][::order])
-    for some in ([*floor, *first, *second[::-1]], [*floor, first[0], second[0]], [*first, *floor, *second]):
-        assert Pairs.of(some[::order]) is None
+    wrong = (
+        [*floor, *first, *second[::-1]],
+        [*floor, first[0], second[0]],
+        [*first, *floor, *second],
+        [second[0], first[1], first[0], second[1]],
+    )
+    assert all(Pairs.of(some[::order]) is None for some in wrong)
 
 
 def test_only_keys() -> None:
