@@ -117,7 +117,7 @@ def _plan_pairs(plan: SetPlan, old: Pairs, new: Pairs) -> None:
     after = new.by_start()
     if bare and old.starts and after.keys().isdisjoint(old.starts):
         # the end at zero goes too, though it may come again: that is one message for all
-        plan.remove, plan.add = old.points(), new.points()
+        plan.remove, plan.add = old.points, new.points
         return
     before = old.by_start()
     leaving = [pair for pair in before.items() if after.get(pair[0]) != pair[1]]

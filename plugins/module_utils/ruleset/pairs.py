@@ -43,38 +43,34 @@ def only_keys(payloads: list[bytes], behind: bytes = b"") -> bool:
 
 
 class Pairs:
-    """The points of an interval set in the order of their keys, each start with the end behind it.
+    """The ``points`` of an interval set in the order of their keys, each start with the end behind it.
 
     ``floor`` is the end at zero, ``last`` the start of an interval that goes on to the
     last key; "" where there is none. ``bare``: no interval says anything beside its bounds.
     """
 
-    __slots__ = ("bare", "ends", "floor", "last", "starts")
+    __slots__ = ("bare", "ends", "floor", "last", "points", "starts")
 
-    def __init__(self, starts: list[bytes], ends: list[bytes], floor: bytes, last: bytes) -> None:
-        self.starts = starts
-        self.ends = ends
-        self.floor = floor
-        self.last = last
+    def __init__(self, points: list[bytes]) -> None:
+        first = int(bool(points) and is_end(points[0]))
+        stop = len(points) - (len(points) - first) % 2
+        self.points = points
+        self.floor, self.last = b"".join(points[:first]), b"".join(points[stop:])
+        self.starts, self.ends = points[first:stop:2], points[first + 1 : stop : 2]
         self.bare = (
-            only_keys(starts)
-            and only_keys(ends, END)
-            and (not floor or only_keys([floor], END))
-            and (not last or only_keys([last], OPENED))
+            only_keys(self.starts)
+            and only_keys(self.ends, END)
+            and (not self.floor or only_keys([self.floor], END))
+            and (not self.last or only_keys([self.last], OPENED))
         )
 
     @classmethod
     def of(cls, points: list[bytes]) -> Pairs | None:
         """Points as they are dumped or compiled; None where they do not stand two by two."""
-        if not points:
-            return cls([], [], b"", b"")
         points = ascending(points)
-        if points[0][:KEY_HEAD] != points[-1][:KEY_HEAD]:
+        if points and points[0][:KEY_HEAD] != points[-1][:KEY_HEAD]:
             return None  # a catch-all
-        first = int(is_end(points[0]))
-        stop = len(points) - (len(points) - first) % 2
-        floor, last = b"".join(points[:first]), b"".join(points[stop:])
-        found = cls(points[first:stop:2], points[first + 1 : stop : 2], floor, last)
+        found = cls(points)
         return found if found._well_formed() else None
 
     def _well_formed(self) -> bool:
@@ -83,11 +79,6 @@ class Pairs:
             all(map(is_end, self.ends)) and not any(map(is_end, self.starts)) and not is_end(self.last)
         )
         return marked and all(map(lt, self.starts, self.ends))
-
-    def points(self) -> list[bytes]:
-        """All points in the order of their keys."""
-        alone = [[one] if one else [] for one in (self.floor, self.last)]
-        return [*alone[0], *chain.from_iterable(zip(self.starts, self.ends)), *alone[1]]
 
     def by_start(self) -> dict[bytes, bytes]:
         """Each start's end; the floor and the last one have none, which is "" here."""
