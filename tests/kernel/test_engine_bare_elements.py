@@ -114,6 +114,7 @@ def document(declared: dict[str, Any], elements: list[Any]) -> dict[str, Any]:
 @bounded
 @given(changes())
 @example(({"type": "ipv4_addr", **INTERVALS}, ["10.0.0.1"], ["10.0.0.0/29", "10.0.0.1"]))
+@example(({"type": "ipv4_addr", **MERGED}, ["10.0.0.1", "128.0.0.0/1"], ["128.0.0.0/1"]))
 def test_both_ways_end_with_the_same(pair: tuple[Namespace, Namespace], wanted: Change) -> None:
     declared, first, second = wanted
     for where in pair:

@@ -238,6 +238,18 @@ def test_times_that_run_are_no_difference() -> None:
     assert (plan.remove, plan.add) == (old[:2][::-1], [])
 
 
+@pytest.mark.parametrize("plan", [plan_elements, plan_bare])
+def test_an_interval_up_to_the_last_key_stays(plan: Any) -> None:
+    old, new = (
+        compile_set({"name": "s", **KINDS["intervals of ports"], "elem": elements}, "inet").elements
+        for elements in ([5, 7, 65535], [9, 65535])
+    )
+    done = SetPlan("s", "keep", None, None)
+    plan(done, old[::-1], new, True)
+    assert (set(done.remove), set(done.add)) == (set(old[1:5]), set(new[1:3]))
+    assert not done.emptied
+
+
 @pytest.mark.parametrize("order", [1, -1])
 def test_what_does_not_stand_two_by_two(order: int) -> None:
     def two_by_two(*elements: Any) -> bool:

@@ -115,7 +115,7 @@ def _plan_points(plan: SetPlan, held: list[bytes], wanted: list[bytes]) -> None:
 def _plan_pairs(plan: SetPlan, old: Pairs, new: Pairs) -> None:
     bare = old.bare and new.bare
     after = new.by_start()
-    if bare and old.starts and after.keys().isdisjoint(old.starts):
+    if bare and old.starts and after.keys().isdisjoint([*old.starts, old.last]):
         # the end at zero goes too, though it may come again: that is one message for all
         plan.remove, plan.add = old.points, new.points
         return
