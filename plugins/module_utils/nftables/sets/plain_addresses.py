@@ -66,7 +66,7 @@ def _span(item: Any, family: int, width: int) -> tuple[int, int]:
             raise ValueError(item)
         return low, high + 1
     length = inner["len"] if kind == "prefix" and inner.keys() == {"addr", "len"} else None
-    if type(length) is not int or not 0 <= length <= width:
+    if length.__class__ is not int or not 0 <= length <= width:
         raise ValueError(item)
     host = width - length
     low = int.from_bytes(socket.inet_pton(family, inner["addr"]), "big") >> host << host
