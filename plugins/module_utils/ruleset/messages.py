@@ -247,6 +247,8 @@ def new_set(
                 for length in fields
             ),
         )
+    if len(expressions) > 1:  # nft_set_expr_alloc() in nf_tables_api.c
+        flags |= uapi.NFT_SET_EXPR
     parts = [
         _text(uapi.NFTA_SET_TABLE, table),
         _text(uapi.NFTA_SET_NAME, name),
