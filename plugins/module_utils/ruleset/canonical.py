@@ -15,6 +15,7 @@ from typing import Any, Callable
 from ..netlink.attributes import nested, walk
 from ..nftables import uapi
 from ..nftables.expressions import TABLE, Expression, Opaque, Verdict, decode_list, encode_list
+from ..nftables.expressions.registers import Byteorder
 from ..nftables.expressions.state import Quota
 from .kernel import KernelRule
 from .rules import DesiredRule
@@ -31,6 +32,8 @@ _UNNAMED = (b"__set", b"__map", b"__objmap", _INLINE.encode())
 # A counter as the kernel dumps it and as it is compiled, its two numbers being zero.
 _COUNTER = TABLE["counter"](bytes=0, packets=0).encode()
 _COUNTER_HEAD, _COUNTER_MIDDLE = _COUNTER[:24], _COUNTER[32:36]
+# The end of a swap of one byte, by units of two, as older versions of nft have it.
+_IDLE = Byteorder(len=1, size=2).encode()[-16:]
 
 #: expressions' bytes and the identities of the sets and chains without names in them, and user data
 Canonical = tuple[bytes, tuple[Any, ...], bytes]
@@ -42,16 +45,31 @@ def of_kernel(expressions: bytes, userdata: bytes, identity: Callable[[str], Any
     ``identity(name)`` is that of an anonymous set or inline chain of its table, None for a
     chain that has its name from a person.
     """
+    expressions = effective(expressions)
     if any(prefix in expressions for prefix in _UNNAMED):
         return (*_without_names(expressions, identity), userdata)
     return _blank(expressions), (), userdata
 
 
+def effective(expressions: bytes) -> bytes:
+    """The expressions of a rule without those that do nothing.
+
+    Versions of nft such as 1.0.6 swap the one byte of a key like ``meta l4proto`` where it stands in a
+    concatenation with intervals; later ones do not.
+    """
+    if _IDLE not in expressions:
+        return expressions
+    return encode_list(
+        [one for one in decode_list(expressions) if not (isinstance(one, Byteorder) and one.idle)]
+    )
+
+
 def of_desired(rule: DesiredRule) -> Canonical:
     """The canonical form of a compiled rule."""
+    expressions = effective(rule.expressions)
     if rule.form.sets or rule.form.chains:
-        return (*_without_names(rule.expressions, None, rule), rule.userdata)
-    return _blank(rule.expressions), (), rule.userdata
+        return (*_without_names(expressions, None, rule), rule.userdata)
+    return _blank(expressions), (), rule.userdata
 
 
 def equal(rule: KernelRule, desired: DesiredRule, identity: Callable[[str], Any]) -> bool:
@@ -62,7 +80,7 @@ def equal(rule: KernelRule, desired: DesiredRule, identity: Callable[[str], Any]
     if rule.userdata != desired.userdata:
         return False
     try:
-        ours, theirs = walk(rule.expressions), walk(desired.expressions)
+        ours, theirs = walk(effective(rule.expressions)), walk(effective(desired.expressions))
     except ValueError:
         return False
     if len(ours) != len(theirs):

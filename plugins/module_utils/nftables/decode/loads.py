@@ -187,7 +187,8 @@ def bitwise(expression: Any, decoder: Any) -> Node:
 
 def byteorder(expression: Any, decoder: Any) -> Node:
     """The same value in the other byte order."""
-    return Swapped(decoder.read(expression.sreg))
+    left: Node = decoder.read(expression.sreg)
+    return left if expression.idle else Swapped(left)
 
 
 #: by kernel name: the node that the expression puts into its ``dreg``

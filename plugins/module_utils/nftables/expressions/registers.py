@@ -72,6 +72,11 @@ class Byteorder(Expression):
         Attribute("size", uapi.NFTA_BYTEORDER_SIZE, BE32),
     )
 
+    @property
+    def idle(self) -> bool:
+        """Whether it swaps nothing, for less than one unit: nft_byteorder_eval() goes by len / size."""
+        return bool(self.sreg == self.dreg and self.len < self.size)
+
 
 class Lookup(Expression):
     """Looks a register up in a set, or in a map whose data goes into ``dreg``."""
