@@ -282,8 +282,13 @@ def _address(type_name: str, item: Any) -> Any:
 
 
 def _of_type(type: DataType, bits: int, item: Any) -> Any:
-    """A value by its name or number, ``a-b``, or ``value/bits`` where the type has a width."""
+    """A value by its name or number, ``a-b``, ``value/bits`` where the type has a width, ``a | b`` of flags."""
     try:
+        if type.bitmask and isinstance(item, str) and "|" in item:
+            number = 0
+            for one in item.split("|"):
+                number |= type.number_of(one.strip(), bits)
+            return type.json_of(number)
         return type.json_of(type.number_of(item, bits))
     except DatatypeError as error:
         complaint = error

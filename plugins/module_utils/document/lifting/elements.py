@@ -13,7 +13,14 @@ from .draft import NotFlat, item
 def key_of(form: Any) -> Any:
     """A key, or a value that is no verdict. Raises NotFlat."""
     if isinstance(form, dict) and "concat" in form:
-        return " . ".join(str(item(one)) for one in form["concat"])
+        return " . ".join(str(_part(one)) for one in form["concat"])
+    return _part(form)
+
+
+def _part(form: Any) -> Any:
+    """One part: several flags at once as nft writes them, ``syn | ack``."""
+    if isinstance(form, dict) and "|" in form:
+        return " | ".join(str(_part(one)) for one in form["|"])
     return item(form)
 
 

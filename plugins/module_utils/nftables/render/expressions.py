@@ -336,17 +336,19 @@ def element_texts(items: Any, kind: Kind, family: str) -> list[str]:
     """The elements of a set, each as text."""
     if items.__class__ is not list:
         items = [items]
-    return [
-        " | ".join([value_text(flag, kind, family) for flag in one])
-        if one.__class__ is list
-        else value_text(one, kind, family)
-        for one in items
-    ]
+    return [_one_text(one, kind, family) for one in items]
 
 
 def pair_texts(items: Any, kind: Kind, data: Kind, family: str) -> list[str]:
     """The elements of a map, each as ``key : data``."""
-    return ["%s : %s" % (value_text(one[0], kind, family), value_text(one[1], data, family)) for one in items]
+    return ["%s : %s" % (_one_text(one[0], kind, family), _one_text(one[1], data, family)) for one in items]
+
+
+def _one_text(one: Any, kind: Kind, family: str) -> str:
+    """A key or a value of a map; several flags are one only where no comma stands between them."""
+    if one.__class__ is list:
+        return " | ".join([value_text(flag, kind, family) for flag in one])
+    return value_text(one, kind, family)
 
 
 def map_text(body: dict[str, Any], data: Kind, family: str, word: str = "map") -> str:
