@@ -12,7 +12,7 @@ from .. import uapi
 from ..datatypes import TYPES, milliseconds_of
 from ..parameters import choice, whole
 from ..selectors import build
-from ..selectors.base import Concatenation, Selector, Typed
+from ..selectors.base import Concatenation, Selector, Typed, at_the_right
 from ..selectors.surroundings import Surroundings
 from ..sets import SetContent, fill, number_of_elements
 from ..stateful import STATEFUL
@@ -132,9 +132,12 @@ def _key(value: dict[str, Any], family: str) -> Selector:
 
 
 def _typeof(value: Any, family: str, place: str) -> Selector:
-    """A selector stands for its type: what it would presume of a rule does not matter here."""
+    """A selector stands for its type: what it would presume of a rule does not matter here.
+
+    Bits of a byte are elements as they are numbers, not where they stand in a header.
+    """
     try:
-        return build(value, Surroundings(family))
+        return at_the_right(build(value, Surroundings(family)))
     except DocumentError as error:
         raise error.at(place) from None
 
