@@ -38,7 +38,45 @@ SHAPES = {
         set movers { type ipv4_addr; flags dynamic; quota over 10 mbytes counter
         }
     """,
+    # nft takes no "type integer": it notes the typeof beside the set, and without the note cannot list it
+    "sets of numbers of any width": """
+        set tags { typeof vlan id; elements = { 5, 7 } }
+        set sizes { typeof tcp option maxseg size; elements = { 1460 } }
+        set pieces { typeof frag frag-off; elements = { 1, 2 } }
+        set zones { typeof ct zone; elements = { 5 } }
+        set raw { typeof @nh,8,16; elements = { 0x1234 } }
+        set lengths { typeof udp length . @ih,32,32; elements = { 30 . 0x1e, 20 . 0x24 } }
+        set tagged { typeof ether type . vlan id; elements = { ip . 5 } }
+        set systems { typeof osf name; elements = { "Linux" } }
+        set times { typeof meta day . meta hour; elements = { 1 . "10:00" } }
+        map zone_of { typeof ip saddr . ct zone : ct zone; elements = { 192.0.2.1 . 3 : 4 } }
+        chain c {
+            udp length . @ih,32,32 @lengths accept
+            frag frag-off @pieces drop
+            vlan id @tags accept
+        }
+    """,
+    "bits of a byte": """
+        set classes { type dscp; elements = { cs1, ef } }
+        set versions { typeof ip version; elements = { 4 } }
+        set offsets { typeof tcp doff; elements = { 5, 6 } }
+        chain c {
+            ip dscp @classes accept
+            ip version @versions accept
+            tcp doff @offsets accept
+        }
+    """,
+    "several flags in one element": """
+        set answers { type tcp_flag; elements = { syn | ack } }
+        map marked { type tcp_flag . inet_service : verdict; elements = { fin | rst . 80 : drop } }
+    """,
 }
+
+#: what nft lists and nobody could type: a description of a set's type that only its maker needs
+NOTED = ("numgen inc mod 2 . ip saddr", "ipsec in reqid", "symhash mod 4", "rt classid", "ct label", "ct id")
+
+#: header fields, elements of a set of them
+BITS = {"ip dscp": ["ef", 1], "ip version": [4], "tcp doff": [5], "vlan pcp": [3], "frag frag-off": [9]}
 
 
 def captured(where: Namespace) -> Captured:
@@ -69,3 +107,49 @@ def test_an_unusual_shape_is_read_and_made_again(shape: str, make_netns: Callabl
     shown.nft(listing.text(inventory.tables(home.name, []), exact=True))
     assert content(shown) == wanted
     assert shown.nft_text() == listed
+
+
+@pytest.mark.parametrize("expression", NOTED)
+def test_what_nft_noted_of_a_type_is_read(expression: str, make_netns: Callable[[], Namespace]) -> None:
+    home, elsewhere, shown = make_netns(), make_netns(), make_netns()
+    home.nft("table inet t {\n set s { typeof %s; }\n}\n" % expression)
+    found = captured(home)
+    assert found.notes == []
+    assert not apply(found.document, home, full=True).changed
+    apply(found.document, elsewhere)
+    shown.nft(listing.text(inventory.tables(home.name, []), exact=True))
+    assert content(elsewhere) == content(shown) == content(home)
+
+
+def test_a_type_that_nft_left_unsaid_is_no_difference(make_netns: Callable[[], Namespace]) -> None:
+    """nft 1.0.6 knows no type of the ports of ct, and tells the kernel none."""
+    home, elsewhere = make_netns(), make_netns()
+    home.nft(
+        """table inet t {
+            set s { typeof ct original ip saddr . ct original proto-dst; }
+            map m { typeof ip saddr : ct original proto-dst; }
+        }
+        """
+    )
+    found = captured(home)
+    assert found.notes == []
+    assert found.document["tables"][0]["sets"][0]["typeof"] == "ct original ip saddr . ct original proto-dst"
+    assert not apply(found.document, home, full=True).changed
+    apply(found.document, elsewhere)
+    assert not apply(captured(home).document, elsewhere, full=True).changed
+
+
+@pytest.mark.parametrize(("field", "elements"), BITS.items())
+def test_a_set_of_bits_holds_them_as_nft_has_it(
+    field: str, elements: list[Any], make_netns: Callable[[], Namespace]
+) -> None:
+    """A rule looks such bits up as a number: elements that keep their place in the byte never match."""
+    ours, theirs = make_netns(), make_netns()
+    apply(
+        {"tables": [{"name": "t", "sets": [{"name": "s", "typeof": field, "elements": elements}]}]},
+        ours,
+    )
+    listed = ", ".join(str(one) for one in elements)
+    theirs.nft("table inet t {\n set s { typeof %s; elements = { %s } }\n}\n" % (field, listed))
+    assert content(ours) == content(theirs)
+    assert ours.nft_text() == theirs.nft_text()

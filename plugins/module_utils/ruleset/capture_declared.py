@@ -12,12 +12,16 @@ from ..document.lifting.draft import Draft, NotFlat
 from ..document.lifting.elements import key_of, value_of
 from ..document.lifting.limits import ACTIONS, rate_text
 from ..document.priorities import NAMES
+from ..document.typeof import expression_of
+from ..errors import DocumentError
 from ..document.tunnels import tunnel_form
 from ..nftables import uapi
 from ..nftables.datatypes import BY_NUMBER, NEVER, milliseconds_of
 from ..nftables.declared.objects import decode_object
 from ..nftables.decode import SetView, decode_elements, decode_rule
 from ..nftables.expressions import TABLE, decode_one
+from ..nftables.render.expressions import selector
+from ..nftables.sets.typeof import KEY, UNREADABLE, VALUE, noted_expression, noted_types
 from ..nftables.statements.stateful import OBJECT_TYPES
 from . import canonical
 from .desired import FAMILY_NAMES, HOOK_NAMES
@@ -180,7 +184,7 @@ def _flowtable(one: KernelFlowtable) -> Mapping:
 
 def _set(one: KernelSet, is_map: bool, state: bool, remaining: bool) -> Mapping:
     body: Mapping = {"name": one.name}
-    body.update(_type(one.key_type, one.key_length, one.fields))
+    body.update(_type(one.key_type, one.key_length, one.fields, _noted(one, KEY, one.key_length)))
     if is_map:
         body["map"] = _data(one)
     flags = [name for name, bit in _FLAGS.items() if one.flags & bit]
@@ -207,13 +211,15 @@ def _set(one: KernelSet, is_map: bool, state: bool, remaining: bool) -> Mapping:
     return body
 
 
-def _type(number: int, length: int, fields: tuple[int, ...]) -> Mapping:
-    """``type``, or where that has no size of its own an expression of the same type and size."""
+def _type(number: int, length: int, fields: tuple[int, ...], noted: Any) -> Mapping:
+    """``type``, or where nft reads no such type the expression noted, or one of the same type and size."""
     numbers = []
     while number:
         numbers.append(number & ((1 << _TYPE_BITS) - 1))
         number >>= _TYPE_BITS
     types = [BY_NUMBER.get(one) for one in reversed(numbers)]
+    if noted is not None and any(one is None or one.name in UNREADABLE for one in types):
+        return {"typeof": noted}
     if types and all(one is not None and one.bits for one in types):
         names = [one.name for one in types if one is not None]
         return {"type": " . ".join(names)}
@@ -234,6 +240,18 @@ def _type(number: int, length: int, fields: tuple[int, ...]) -> Mapping:
     return {"typeof": " . ".join(parts)}
 
 
+def _noted(one: KernelSet, whose: int, length: int) -> Any:
+    """What nft noted of a ``typeof``, as nft's text where a document reads it; None where it is no use."""
+    json = noted_expression(one.userdata, whose)
+    if json is None or not noted_types(one.userdata, whose, length):
+        return None
+    text = selector(json, "")[0]
+    try:
+        return text if expression_of(text) == json else json
+    except DocumentError:
+        return json
+
+
 def _data(one: KernelSet) -> Any:
     """What a map gives."""
     if one.flags & uapi.NFT_SET_OBJECT:
@@ -243,7 +261,8 @@ def _data(one: KernelSet) -> Any:
     if one.data_type == uapi.NFT_DATA_VERDICT:
         return "verdict"
     ranged = bool(number_of(one.userdata, _DATA_INTERVAL))
-    found = _type(one.data_type or 0, one.data_length // 2 if ranged else one.data_length, ())
+    length = one.data_length // 2 if ranged else one.data_length
+    found = _type(one.data_type or 0, length, (), _noted(one, VALUE, length))
     if "type" in found:
         return ("interval " if ranged else "") + str(found["type"])
     if ranged:

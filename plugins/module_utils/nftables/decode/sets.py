@@ -13,6 +13,8 @@ from .. import uapi
 from ..datatypes import BY_NUMBER, NEVER
 from ..expressions import Verdict, decode_one
 from ..expressions.codecs import DATA
+from ..selectors.base import Selector
+from ..sets.typeof import KEY, VALUE, noted_types
 from . import constants
 from .nodes import INTEGER, Value
 from .stateful import attached
@@ -95,7 +97,7 @@ class SetView:
 
     def data_value(self) -> Value:
         """The type of a map's values."""
-        values = _typed(self.data_type or 0, self.data_length, (), _byteorder(self, _DATA_BYTEORDER))
+        values = _data_types(self)
         if len(values) == 1:
             return values[0]
         joined = Value(None, INTEGER, 0, "big")
@@ -127,10 +129,10 @@ def decode_elements(
         raise ValueError("a key longer than all registers")
     types = [key] if key is not None and not key.parts else key.parts if key is not None else []
     if not types:
-        types = _typed(view.key_type, view.key_length, view.fields, _byteorder(view, _KEY_BYTEORDER))
+        types = _key_types(view)
     values = data.parts or [data] if data is not None else []
     if not values and view.data_type is not None and view.data_type != uapi.NFT_DATA_VERDICT:
-        values = _typed(view.data_type, view.data_length, (), _byteorder(view, _DATA_BYTEORDER))
+        values = _data_types(view)
     entries = [_Entry(payload) for payload in view.elements]
     joined = len(types) > 1
     if view.interval and not joined and not any(one.end_key for one in entries):
@@ -187,6 +189,29 @@ def _byteorder(view: SetView, kind: int) -> str | None:
     return None
 
 
+def _key_types(view: SetView) -> list[Value]:
+    types = _typed(view.key_type, view.key_length, view.fields, _byteorder(view, _KEY_BYTEORDER))
+    return _noted(types, noted_types(view.userdata, KEY, view.key_length), bool(view.fields))
+
+
+def _data_types(view: SetView) -> list[Value]:
+    number = view.data_type or 0
+    types = _typed(number, view.data_length, (), _byteorder(view, _DATA_BYTEORDER))
+    return _noted(types, noted_types(view.userdata, VALUE, view.data_length), False)
+
+
+def _noted(types: list[Value], selectors: list[Selector], bounds: bool) -> list[Value]:
+    """The types of a concatenation, those without a size as nft noted them of a ``typeof``."""
+    if len(types) < 2 or len(types) != len(selectors):
+        return types
+    return [
+        one
+        if one.datatype.bits
+        else Value(None, noted.datatype, noted.width, "big" if bounds else noted.byteorder)
+        for one, noted in zip(types, selectors)
+    ]
+
+
 def _typed(number: int, length: int, fields: tuple[int, ...], byteorder: str | None) -> list[Value]:
     """The parts of a set's type, by nft's number of it."""
     numbers = []
@@ -203,7 +228,8 @@ def _typed(number: int, length: int, fields: tuple[int, ...], byteorder: str | N
             bits = bits if bits and length * 4 == bits else length * 8  # ranges of data take both ends
         elif not bits:
             bits = fields[index] * 8 if index < len(fields) else max(length * 8 - known, 8)
-        order = byteorder if byteorder and not one.bits and len(types) == 1 else one.byteorder
+        noted = byteorder and not one.bits and len(types) == 1 and not constants.is_text(one)
+        order = byteorder if noted else one.byteorder
         # bounds of concatenations, which alone have fields, are in network order
         values.append(Value(None, one, bits, "big" if fields else order))
     return values

@@ -11,7 +11,7 @@ from typing import Any
 from .. import uapi
 from ..datatypes.base import Text
 from ..selectors.base import Concatenation, Selector
-from .typeof import typeof_userdata
+from .typeof import KEY, VALUE, typeof_userdata
 
 #: nft's number of the verdict type in NFTA_SET_DATA_TYPE (NFT_DATA_VERDICT of nf_tables.h)
 VERDICT_TYPE = uapi.NFT_DATA_VERDICT
@@ -20,8 +20,6 @@ VERDICT_TYPE = uapi.NFT_DATA_VERDICT
 _KEYBYTEORDER = 0  # NFTNL_UDATA_SET_KEYBYTEORDER
 _DATABYTEORDER = 1  # NFTNL_UDATA_SET_DATABYTEORDER
 _MERGE_ELEMENTS = 2  # NFTNL_UDATA_SET_MERGE_ELEMENTS
-_KEY_TYPEOF = 3  # NFTNL_UDATA_SET_KEY_TYPEOF
-_DATA_TYPEOF = 4  # NFTNL_UDATA_SET_DATA_TYPEOF
 _DATA_INTERVAL = 6  # NFTNL_UDATA_SET_DATA_INTERVAL
 _COMMENT = 7  # NFTNL_UDATA_SET_COMMENT
 
@@ -121,9 +119,9 @@ class SetContent:
         if self.auto_merge:
             parts.append(_number(_MERGE_ELEMENTS, 1))
         if not self.flags & uapi.NFT_SET_ANONYMOUS:
-            parts.append(_described(_KEY_TYPEOF, typeof_userdata(self.key)))
+            parts.append(_described(KEY, typeof_userdata(self.key)))
             if self.data is not None:
-                parts.append(_described(_DATA_TYPEOF, typeof_userdata(self.data)))
+                parts.append(_described(VALUE, typeof_userdata(self.data)))
         if self.flags & (uapi.NFT_SET_MAP | uapi.NFT_SET_OBJECT):
             parts.append(_number(_DATA_INTERVAL, int(self.data_interval)))
         if self.comment:
