@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 
 from ..netlink.attributes import attribute
 from ..nftables import uapi
@@ -37,7 +36,7 @@ def same_properties(kernel: KernelSet, desired: SetContent) -> bool:
         and kernel.gc_interval == desired.gc_interval
         and kernel.size == desired.size
         and kernel.policy == (desired.policy or uapi.NFT_SET_POL_PERFORMANCE)
-        and [_blank(one) for one in kernel.expressions] == [_blank(one) for one in desired.expressions]
+        and _statements(kernel.expressions) == _statements(desired.expressions)
         and (comment_of(kernel.userdata, _COMMENT) or "") == desired.comment
         and bool(number_of(kernel.userdata, _MERGE_ELEMENTS)) == desired.auto_merge
     )
@@ -61,7 +60,9 @@ def same_object(kernel: KernelObject, desired: ObjectContent) -> bool:
     ) == (desired.comment)
 
 
-def _blank(expression: bytes) -> list[Any]:
+def _statements(payloads: list[bytes]) -> list[bytes]:
+    """What every element carries, without what packets counted; a document says no order of them."""
     from . import canonical
 
-    return [canonical.zeroed(one) for one in decode_list(attribute(uapi.NFTA_LIST_ELEM, expression))]
+    listed = b"".join(attribute(uapi.NFTA_LIST_ELEM, one) for one in payloads)
+    return sorted(canonical.zeroed(one).encode() for one in decode_list(listed))

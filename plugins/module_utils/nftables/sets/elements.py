@@ -145,8 +145,19 @@ def fill(content: SetContent, items: Any, merge: bool, told: bool = True) -> Non
         element.index, element.item = index, one[0] if mapped else one
         if element.timeout == content.timeout and (told or not element.timeout):
             element.timeout = None
+        if element.expressions and len(content.expressions) > 1:
+            element.expressions = _completed(content.expressions, element.expressions)
         elements.append(element)
     _encode(content, elements, merge)
+
+
+def _completed(every: list[bytes], given: list[bytes]) -> list[bytes]:
+    """A set's statements for one element, with those given in their places.
+
+    The kernel takes all of them or none (nft_add_set_elem() in nf_tables_api.c).
+    """
+    own = {table(one)[uapi.NFTA_EXPR_NAME]: one for one in given}
+    return [own.pop(table(one)[uapi.NFTA_EXPR_NAME], one) for one in every] + list(own.values())
 
 
 def number_of_elements(content: SetContent) -> int:
