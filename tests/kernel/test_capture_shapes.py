@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The rempart authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What nft makes of unusual words: captured, it changes nothing at home and makes the same tables elsewhere."""
+"""What nft makes of unusual words: captured, it changes nothing at home, and makes the same elsewhere."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pytest
 from rempart.command import listing
 from rempart.netlink.socket import NetlinkSocket
 from rempart.ruleset import inventory
-from rempart.ruleset.capture import Captured, capture
+from rempart.ruleset import kernel as state
+from rempart.ruleset.capture import Captured, capture, of_picture
 
 from tests.support.namespaces import Namespace
 from tests.support.rulesets import apply, content, watched
@@ -36,6 +37,11 @@ SHAPES = {
             type ipv4_addr; flags dynamic,timeout; timeout 1m; limit rate over 10/minute counter
         }
         set movers { type ipv4_addr; flags dynamic; quota over 10 mbytes counter
+        }
+    """,
+    "elements that count": """
+        set counted { type ipv4_addr; counter
+            elements = { 192.0.2.1 counter packets 3 bytes 4 }
         }
     """,
     # nft takes no "type integer": it notes the typeof beside the set, and without the note cannot list it
@@ -153,3 +159,85 @@ def test_a_set_of_bits_holds_them_as_nft_has_it(
     theirs.nft("table inet t {\n set s { typeof %s; elements = { %s } }\n}\n" % (field, listed))
     assert content(ours) == content(theirs)
     assert ours.nft_text() == theirs.nft_text()
+
+
+def test_an_element_has_bounds_of_its_own(make_netns: Callable[[], Namespace]) -> None:
+    home, elsewhere = make_netns(), make_netns()
+    both = {"name": "both", "type": "ipv4_addr", "flags": ["dynamic"], "limit": "5/second", "counter": True}
+    own = {"name": "own", "type": "ipv4_addr", "quota": "over 5 mbytes"}
+    document = {
+        "tables": [
+            {
+                "name": "t",
+                "family": "inet",
+                "sets": [
+                    {**both, "elements": [{"elem": "192.0.2.1", "counter": {"packets": 3, "bytes": 4}}]},
+                    {
+                        **own,
+                        "elements": [
+                            {"elem": "192.0.2.1", "quota": "over 2 mbytes used 1 mbytes"},
+                            "192.0.2.2",
+                        ],
+                    },
+                ],
+                "chains": [],
+            }
+        ]
+    }
+    apply(document, home)
+    found = captured(home)
+    assert found.document == document
+    apply(found.document, elsewhere)
+    assert content(elsewhere) == content(home)
+    with NetlinkSocket(home.name) as kernel:
+        fresh = capture(kernel).document["tables"][0]["sets"]
+    assert [one["elements"] for one in fresh] == [
+        "keep",
+        [{"elem": "192.0.2.1", "quota": "over 2 mbytes"}, "192.0.2.2"],
+    ]
+
+
+def test_the_order_of_what_elements_carry_is_no_difference(netns: Namespace) -> None:
+    netns.nft("table inet t { set s { type ipv4_addr; flags dynamic; counter limit rate 5/second\n }\n}\n")
+    assert not apply(captured(netns).document, netns, full=True).changed
+
+
+def test_a_comment_that_no_document_can_say_costs_nothing_but_itself(netns: Namespace) -> None:
+    netns.nft(
+        """table inet t { comment "a\ttab";
+            counter k { comment "b\ttab"; }
+            set s { type ipv4_addr; comment "c\ttab"; elements = { 192.0.2.1 comment "d\ttab" } }
+            map m { type mark : mark; elements = { 1 comment "e\ttab" : 2 } }
+            chain c { comment "f\ttab"; counter comment "fine"; }
+        }
+        """
+    )
+    found = captured(netns)
+    assert [str(note) for note in found.notes] == [
+        "table inet t: 6 comments that a document cannot say are left out"
+    ]
+    assert found.document["tables"] == [
+        {
+            "name": "t",
+            "family": "inet",
+            "sets": [{"name": "s", "type": "ipv4_addr", "elements": [{"elem": "192.0.2.1"}]}],
+            "maps": [{"name": "m", "type": "mark", "map": "mark", "elements": [{"key": 1, "value": 2}]}],
+            "counters": [{"name": "k"}],
+            "chains": [{"name": "c", "rules": [{"counter": True, "comment": "fine"}]}],
+        }
+    ]
+
+
+def test_a_table_with_a_set_that_no_document_can_say_is_left_out_as_a_whole(netns: Namespace) -> None:
+    """A document without the set would take it away where it is applied."""
+    netns.nft("table inet t { set s { type ipv4_addr; }\n}\ntable inet u { set s { type mark; }\n}")
+    with NetlinkSocket(netns.name) as kernel:
+        places = [(1, "t"), (1, "u")]
+        picture = state.read(kernel, places)
+    # what nft calls ll_addr has no size
+    picture.tables[1, "u"].sets["s"].key_type = 6
+    found = of_picture(picture, places)
+    assert [one["name"] for one in found.document["tables"]] == ["t"]
+    assert [str(note) for note in found.notes] == [
+        "table inet u: it is left out, because a document cannot say it: set s: there is no name for its type"
+    ]

@@ -282,7 +282,7 @@ def _address(type_name: str, item: Any) -> Any:
 
 
 def _of_type(type: DataType, bits: int, item: Any) -> Any:
-    """A value by its name or number, ``a-b``, ``value/bits`` where the type has a width, ``a | b`` of flags."""
+    """A value by its name or number, ``a-b``, ``value/bits`` where the type has a width, ``a | b``."""
     try:
         if type.bitmask and isinstance(item, str) and "|" in item:
             number = 0

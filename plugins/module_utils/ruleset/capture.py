@@ -16,8 +16,8 @@ from ..errors import DocumentError
 from ..netlink.socket import NetlinkSocket
 from ..nftables import uapi
 from . import kernel as state
-from .capture_declared import declared, priority
-from .capture_rules import RuleReader
+from .capture_declared import Unsayable, declared, priority
+from .capture_rules import RuleReader, writable
 from .desired import CHAIN_FLAGS, FAMILY_NAMES, HOOK_NAMES, POLICY_NAMES, TABLE_FLAGS, compile_tables
 from .kernel import KernelChain, KernelTable, Picture
 from .table_names import Names, find
@@ -103,16 +103,25 @@ def _table(table: KernelTable, counts: bool, remaining: bool, notes: list[Note])
         note("it has flags that a document has no form for: 0x%x" % unknown)
     if table.flags & uapi.NFT_TABLE_F_OWNER:
         note("it belongs to a running program, which alone may change it")
-    more, unsaid = declared(table, counts, remaining)
-    body.update(more)
-    for message in unsaid:
-        note(message)
+    try:
+        body.update(declared(table, counts, remaining))
+    except Unsayable as error:
+        note("it is left out, because a document cannot say it: %s" % error)
+        return None
     chains = [_chain(chain, family) for chain in table.named_chains()]
     for held in table.named_chains():
         unknown = held.flags & ~(uapi.NFT_CHAIN_BASE | sum(CHAIN_FLAGS.values()))
         if unknown:
             note("chain %s has flags that a document has no form for: 0x%x" % (held.name, unknown))
     body["chains"] = chains
+    spoilt = _without_spoilt_comments(body)
+    if spoilt:
+        note(
+            "%s left out"
+            % _count(
+                spoilt, "comment that a document cannot say is", "comments that a document cannot say are"
+            )
+        )
     try:
         desired = compile_tables(load({"tables": [body]}))[0]
     except DocumentError as error:
@@ -134,6 +143,20 @@ def _table(table: KernelTable, counts: bool, remaining: bool, notes: list[Note])
     if reader.spoilt:
         note("%s user data that a document cannot say" % _count(reader.spoilt, "rule has", "rules have"))
     return body
+
+
+def _without_spoilt_comments(body: dict[str, Any]) -> int:
+    """Take away what holds a quotation mark or a control character; how many comments that were."""
+    parts = [body, *(part for listed in body.values() if isinstance(listed, list) for part in listed)]
+    for one in (*body.get("sets", ()), *body.get("maps", ())):
+        if isinstance(one.get("elements"), list):
+            parts += one["elements"]
+    count = 0
+    for part in parts:
+        if isinstance(part, dict) and not writable(part.get("comment", "")):
+            del part["comment"]
+            count += 1
+    return count
 
 
 def _count(number: int, one: str, many: str) -> str:

@@ -12,9 +12,9 @@ from ..document.lifting.draft import Draft, NotFlat
 from ..document.lifting.elements import key_of, value_of
 from ..document.lifting.limits import ACTIONS, rate_text
 from ..document.priorities import NAMES
+from ..document.tunnels import tunnel_form
 from ..document.typeof import expression_of
 from ..errors import DocumentError
-from ..document.tunnels import tunnel_form
 from ..nftables import uapi
 from ..nftables.datatypes import BY_NUMBER, NEVER, milliseconds_of
 from ..nftables.declared.objects import decode_object
@@ -65,20 +65,21 @@ class Unsayable(Exception):
     """Something that a document has no form for; the message says what."""
 
 
-def declared(table: KernelTable, state: bool, remaining: bool = False) -> tuple[Mapping, list[str]]:
-    """The table's keys beside its chains, and in words what could not be said.
+def declared(table: KernelTable, state: bool, remaining: bool = False) -> Mapping:
+    """The table's keys beside its chains.
 
     ``state``: with what packets counted and the elements that they added. ``remaining``:
-    with what is left of the elements' time.
+    with what is left of the elements' time. Raises Unsayable: a document without what it
+    has no form for would take that away where it is applied.
     """
     found: Mapping = {}
-    notes: list[str] = []
     for one in table.objects.values():
         word = _WORDS.get(one.kind, "")
         shown = _shown(one, word)
         if word not in _PLURALS or "unknown" in shown:
-            notes.append("object %s is of a kind (%d) that a document has no form for" % (one.name, one.kind))
-            continue
+            raise Unsayable(
+                "object %s is of a kind (%d) that a document has no form for" % (one.name, one.kind)
+            )
         body = _object(one, word, shown, FAMILY_NAMES[table.family], state)
         found.setdefault(_PLURALS[word], []).append(body)
     for flowtable in table.flowtables.values():
@@ -87,19 +88,16 @@ def declared(table: KernelTable, state: bool, remaining: bool = False) -> tuple[
         if content.flags & uapi.NFT_SET_ANONYMOUS:
             continue
         is_map = bool(content.flags & (uapi.NFT_SET_MAP | uapi.NFT_SET_OBJECT))
+        name = "%s %s" % ("map" if is_map else "set", content.name)
         try:
             body = _set(content, is_map, state, remaining)
         except NotFlat:
-            notes.append(
-                "%s %s has an element that a document cannot say" % ("map" if is_map else "set", content.name)
-            )
-            continue
+            raise Unsayable("%s has an element that a document cannot say" % name) from None
         except (Unsayable, ValueError) as error:
-            notes.append("%s %s: %s" % ("map" if is_map else "set", content.name, error))
-            continue
+            raise Unsayable("%s: %s" % (name, error)) from None
         found.setdefault("maps" if is_map else "sets", []).append(body)
     order = ("sets", "maps", *OBJECTS, "flowtables")
-    return {key: found[key] for key in order if key in found}, notes
+    return {key: found[key] for key in order if key in found}
 
 
 def priority(number: int, family: str, hook: str) -> Any:
@@ -207,7 +205,7 @@ def _set(one: KernelSet, is_map: bool, state: bool, remaining: bool) -> Mapping:
     if one.flags & uapi.NFT_SET_EVAL and not state:
         body["elements"] = "keep"
     elif one.elements:
-        body["elements"] = _elements(one, is_map, set(carried), state, remaining)
+        body["elements"] = _elements(one, is_map, carried, state, remaining)
     return body
 
 
@@ -283,7 +281,7 @@ def _stateful(one: KernelSet) -> Mapping:
     return draft.rule
 
 
-def _elements(one: KernelSet, is_map: bool, carried: set[str], state: bool, remaining: bool) -> Any:
+def _elements(one: KernelSet, is_map: bool, carried: Mapping, state: bool, remaining: bool) -> Any:
     rows = decode_elements(SetView.of(one), exact=True)
     if not is_map:
         return [_element(row, "elem", carried, state, remaining) for row in rows]
@@ -293,7 +291,18 @@ def _elements(one: KernelSet, is_map: bool, carried: set[str], state: bool, rema
     return dict(pairs)
 
 
-def _element(row: Any, word: str, carried: set[str], state: bool, remaining: bool) -> Any:
+def _own(inner: Mapping, carried: Mapping, state: bool) -> Mapping:
+    """What an element counts otherwise than the set's statements say, but for its counter."""
+    draft = Draft("inet")
+    for name, value in inner.items():
+        if name in ACTIONS and name != "counter":
+            if name == "quota" and not state:
+                value = {key: value[key] for key in value if not key.startswith("used")}
+            ACTIONS[name](draft, value)
+    return {key: value for key, value in draft.rule.items() if carried.get(key) != value}
+
+
+def _element(row: Any, word: str, carried: Mapping, state: bool, remaining: bool) -> Any:
     """An element's key, or a mapping with it under ``word`` and with what else it says."""
     if not isinstance(row, dict) or "elem" not in row:
         return key_of(row)
@@ -307,6 +316,7 @@ def _element(row: Any, word: str, carried: set[str], state: bool, remaining: boo
         body["expires"] = _time(milliseconds_of(inner["expires"]) or 1)
     if "comment" in inner:
         body["comment"] = inner["comment"]
+    body.update(_own(inner, carried, state))
     counter = inner.get("counter")
     if state and isinstance(counter, dict) and (counter["packets"] or counter["bytes"]):
         body["counter"] = counter

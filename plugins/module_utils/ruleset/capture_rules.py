@@ -206,9 +206,9 @@ class RuleReader:
         if not userdata:
             return found
         comment = comment_of(userdata)
-        if comment is None or comment_userdata(comment) != userdata or not _writable(comment):
+        if comment is None or comment_userdata(comment) != userdata or not writable(comment):
             self.spoilt += 1
-        if comment is not None and _writable(comment):
+        if comment is not None and writable(comment):
             found["comment"] = comment
         return found
 
@@ -306,7 +306,8 @@ def _undecoded(statements: list[dict[str, Any]]) -> bool:
     )
 
 
-def _writable(comment: str) -> bool:
+def writable(comment: str) -> bool:
+    """Whether a document can say the comment."""
     try:
         text(comment, COMMENT_LENGTH, "the comment")
     except DocumentError:
