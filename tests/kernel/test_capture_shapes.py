@@ -5,18 +5,22 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from rempart.command import listing
 from rempart.netlink.socket import NetlinkSocket
+from rempart.nftables import uapi
+from rempart.nftables.expressions import Expression, decode_list, encode_list
+from rempart.nftables.expressions.registers import Cmp, Range
 from rempart.ruleset import inventory
 from rempart.ruleset import kernel as state
 from rempart.ruleset.capture import Captured, capture, of_picture
 
 from tests.support.namespaces import Namespace
-from tests.support.rulesets import apply, content, watched
+from tests.support.rulesets import apply, content, table_of, watched
 
 #: what stands in a table inet, by what is unusual about it
 SHAPES = {
@@ -241,3 +245,34 @@ def test_a_table_with_a_set_that_no_document_can_say_is_left_out_as_a_whole(netn
     assert [str(note) for note in found.notes] == [
         "table inet u: it is left out, because a document cannot say it: set s: there is no name for its type"
     ]
+
+
+def test_a_range_as_later_versions_of_nft_write_it_is_read(netns: Namespace) -> None:
+    """nft 1.1.3 compares with both bounds at once."""
+    table: dict[str, Any] = {"name": "t", "family": "inet"}
+    document = {
+        "tables": [
+            {
+                **table,
+                "chains": [
+                    {"name": "c", "rules": [{"protocol": "tcp", "dport": "22-80", "verdict": "drop"}]}
+                ],
+            }
+        ]
+    }
+    apply(document, netns)
+    held = table_of(netns).chains["c"].rules[0].expressions
+    found: list[Expression] = []
+    for one in decode_list(held):
+        if isinstance(one, Cmp) and one.op == uapi.NFT_CMP_LTE:
+            low = found.pop()
+            assert isinstance(low, Cmp)
+            one = Range(sreg=one.sreg, op=uapi.NFT_RANGE_EQ, from_data=low.data, to_data=one.data)
+        found.append(one)
+    text = base64.b64encode(encode_list(found)).decode()
+    raw = [{"expr": [{"raw": {"expressions": text}}]}]
+    netns.nft("flush ruleset")
+    apply({"tables": [{**table, "chains": [{"name": "c", "rules": raw}]}]}, netns)
+    assert table_of(netns).chains["c"].rules[0].expressions == encode_list(found)
+    assert captured(netns).document == document
+    assert not apply(document, netns, full=True).changed

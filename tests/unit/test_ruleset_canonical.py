@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from rempart.netlink.attributes import BE64, attribute
 from rempart.nftables import uapi
-from rempart.nftables.expressions import decode_list, encode_list
+from rempart.nftables.expressions import Expression, decode_list, encode_list
+from rempart.nftables.expressions.registers import Byteorder, Cmp, Lookup, Range
 from rempart.nftables.sets import SetContent
 from rempart.ruleset import canonical, rule_bytes
 from rempart.ruleset.kernel import parse_rule
@@ -184,3 +185,35 @@ def test_two_sets_of_one_rule_are_not_mixed_up() -> None:
 def test_what_is_no_expression_list_is_left_as_it_is() -> None:
     for broken in (b"", b"\x01", b"counter\0", b"\x04\x00\x01\x80counter\0", b"\xff\xff\x01\x80counter\0"):
         assert canonical.of_kernel(broken, b"", no_sets)[0] == broken
+
+
+def in_other_words(rule: DesiredRule, single: bool) -> bytes:
+    """The rule's bytes as other versions of nft write them: a range compared at once, a byte swapped."""
+    found: list[Expression] = []
+    for one in decode_list(rule.expressions):
+        if single and isinstance(one, Cmp) and one.op == uapi.NFT_CMP_LTE:
+            low = found.pop()
+            assert isinstance(low, Cmp)
+            one = Range(sreg=one.sreg, op=uapi.NFT_RANGE_EQ, from_data=low.data, to_data=one.data)
+        elif not single and isinstance(one, Lookup):
+            found.append(Byteorder(sreg=one.sreg, dreg=one.sreg, op=uapi.NFT_BYTEORDER_HTON, len=1, size=2))
+        found.append(one)
+    return encode_list(found)
+
+
+PORTS = {"match": {"op": "==", "left": {"payload": {"protocol": "tcp", "field": "dport"}}, "right": 0}}
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_other_words_of_nft_for_the_same_are_no_difference(single: bool) -> None:
+    right = {"range": [22, 80]} if single else "@s"
+    statements = [{"match": {**PORTS["match"], "right": right}}, {"counter": None}]
+    wanted = compiled(statements)
+    held = in_other_words(wanted, single)
+    assert held != wanted.expressions
+    assert canonical.of_kernel(held, b"", no_sets) == canonical.of_desired(wanted)
+    dumped_so = parse_rule(_HEAD + attribute(uapi.NFTA_RULE_EXPRESSIONS, held))
+    assert canonical.equal(dumped_so, wanted, no_sets)
+    other = compiled([{"match": {**PORTS["match"], "right": {"range": [22, 81]} if single else "@other"}}])
+    assert not canonical.equal(dumped_so, other, no_sets)
+    assert canonical.of_kernel(held, b"", no_sets) != canonical.of_desired(other)

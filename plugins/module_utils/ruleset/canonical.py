@@ -15,7 +15,7 @@ from typing import Any, Callable
 from ..netlink.attributes import nested, walk
 from ..nftables import uapi
 from ..nftables.expressions import TABLE, Expression, Opaque, Verdict, decode_list, encode_list
-from ..nftables.expressions.registers import Byteorder
+from ..nftables.expressions.registers import Byteorder, Cmp, Range
 from ..nftables.expressions.state import Quota
 from .kernel import KernelRule
 from .rules import DesiredRule
@@ -32,8 +32,9 @@ _UNNAMED = (b"__set", b"__map", b"__objmap", _INLINE.encode())
 # A counter as the kernel dumps it and as it is compiled, its two numbers being zero.
 _COUNTER = TABLE["counter"](bytes=0, packets=0).encode()
 _COUNTER_HEAD, _COUNTER_MIDDLE = _COUNTER[:24], _COUNTER[32:36]
-# The end of a swap of one byte, by units of two, as older versions of nft have it.
+# The end of a swap of one byte, by units of two, and the name of a comparison with two bounds.
 _IDLE = Byteorder(len=1, size=2).encode()[-16:]
+_RANGE = b"\x01\x00range\0"
 
 #: expressions' bytes and the identities of the sets and chains without names in them, and user data
 Canonical = tuple[bytes, tuple[Any, ...], bytes]
@@ -52,16 +53,26 @@ def of_kernel(expressions: bytes, userdata: bytes, identity: Callable[[str], Any
 
 
 def effective(expressions: bytes) -> bytes:
-    """The expressions of a rule without those that do nothing.
+    """The expressions of a rule in the words of rempart, where nft has others for the same.
 
     Versions of nft such as 1.0.6 swap the one byte of a key like ``meta l4proto`` where it stands in a
-    concatenation with intervals; later ones do not.
+    concatenation with intervals; later ones do not. Versions such as 1.1.3 compare with both bounds of
+    a range at once; earlier ones compare twice.
     """
-    if _IDLE not in expressions:
+    if _IDLE not in expressions and _RANGE not in expressions:
         return expressions
-    return encode_list(
-        [one for one in decode_list(expressions) if not (isinstance(one, Byteorder) and one.idle)]
-    )
+    return encode_list([same for one in decode_list(expressions) for same in _alike(one)])
+
+
+def _alike(one: Expression) -> list[Expression]:
+    if isinstance(one, Byteorder) and one.idle:
+        return []
+    if isinstance(one, Range) and one.op == uapi.NFT_RANGE_EQ:
+        return [
+            Cmp(sreg=one.sreg, op=uapi.NFT_CMP_GTE, data=one.from_data),
+            Cmp(sreg=one.sreg, op=uapi.NFT_CMP_LTE, data=one.to_data),
+        ]
+    return [one]
 
 
 def of_desired(rule: DesiredRule) -> Canonical:

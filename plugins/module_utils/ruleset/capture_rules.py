@@ -26,7 +26,7 @@ from ..document.lifting import lift
 from ..document.lifting.draft import is_whole
 from ..errors import DocumentError
 from ..nftables.decode import decode_rule
-from ..nftables.expressions import Trace, decode_list, encode_list
+from ..nftables.expressions import Expression, Trace, decode_list, encode_list
 from ..nftables.statements import compile_rule
 from ..nftables.statements.raw import raw_statement
 from ..nftables.traced import TracedNumber, TracedText
@@ -190,7 +190,7 @@ class RuleReader:
 
     def read(self, rule: KernelRule) -> Rule:
         """The document's rule that compiles to this one."""
-        encoded = rule.expressions
+        encoded = canonical.effective(rule.expressions)
         layouts = self._layouts.get(len(encoded))
         if layouts is not None:
             for layout in layouts.values():
@@ -200,7 +200,7 @@ class RuleReader:
                     found = form.read(pieces[1::2])
                     if found is not None:
                         return self._commented(found, rule.userdata)
-        return self._commented(self._look_closer(encoded), rule.userdata)
+        return self._commented(self._look_closer(encoded, rule.expressions), rule.userdata)
 
     def _commented(self, found: Rule, userdata: bytes) -> Rule:
         if not userdata:
@@ -212,11 +212,9 @@ class RuleReader:
             found["comment"] = comment
         return found
 
-    def _look_closer(self, encoded: bytes) -> Rule:
-        expressions = decode_list(encoded)
-        if not self._counts:
-            for one in expressions:
-                canonical.zeroed(one)
+    def _look_closer(self, encoded: bytes, held: bytes) -> Rule:
+        """The rule by its expressions, ``held`` as the kernel has them."""
+        expressions = self._decoded(encoded)
         for written_out in (False, True):
             statements = decode_rule(expressions, self._family, self._view, written_out, self._inline)
             if _undecoded(statements):
@@ -231,7 +229,15 @@ class RuleReader:
                 return rule
         self.carried += 1
         self.stranded += any(prefix in encoded for prefix in _UNNAMED)
-        return {"expr": [raw_statement(encode_list(expressions))]}
+        return {"expr": [raw_statement(encode_list(self._decoded(held)))]}
+
+    def _decoded(self, encoded: bytes) -> list[Expression]:
+        """The expressions, with their counts or without."""
+        expressions = decode_list(encoded)
+        if not self._counts:
+            for one in expressions:
+                canonical.zeroed(one)
+        return expressions
 
     def _same(self, rule: Rule, encoded: bytes) -> bool:
         """Whether a rule of a document compiles to these bytes, apart from counts."""
