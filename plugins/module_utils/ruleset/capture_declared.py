@@ -21,7 +21,7 @@ from ..nftables.declared.objects import decode_object
 from ..nftables.decode import SetView, decode_elements, decode_rule
 from ..nftables.expressions import TABLE, decode_one
 from ..nftables.render.expressions import selector
-from ..nftables.sets.typeof import KEY, UNREADABLE, VALUE, noted_expression, noted_types
+from ..nftables.sets.typeof import KEY, VALUE, noted_expression, noted_types
 from ..nftables.statements.stateful import OBJECT_TYPES
 from . import canonical
 from .desired import FAMILY_NAMES, HOOK_NAMES
@@ -210,13 +210,13 @@ def _set(one: KernelSet, is_map: bool, state: bool, remaining: bool) -> Mapping:
 
 
 def _type(number: int, length: int, fields: tuple[int, ...], noted: Any) -> Mapping:
-    """``type``, or where nft reads no such type the expression noted, or one of the same type and size."""
+    """The expression noted; else ``type``, or where that has no size of its own one of the same type."""
     numbers = []
     while number:
         numbers.append(number & ((1 << _TYPE_BITS) - 1))
         number >>= _TYPE_BITS
     types = [BY_NUMBER.get(one) for one in reversed(numbers)]
-    if noted is not None and any(one is None or one.name in UNREADABLE for one in types):
+    if noted is not None:
         return {"typeof": noted}
     if types and all(one is not None and one.bits for one in types):
         names = [one.name for one in types if one is not None]

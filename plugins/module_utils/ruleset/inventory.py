@@ -17,7 +17,7 @@ from ..nftables.decode import SetView, decode_elements, decode_rule
 from ..nftables.decode.stateful import fresh
 from ..nftables.expressions import TABLE, decode_one
 from ..nftables.render import render_rule
-from ..nftables.sets.typeof import KEY, UNREADABLE, VALUE, noted_expression
+from ..nftables.sets.typeof import KEY, VALUE, noted_expression
 from ..nftables.statements.stateful import OBJECT_TYPES
 from . import kernel as state
 from .describe import kernel_chain_json, kernel_statements
@@ -159,8 +159,8 @@ def _is_map(one: KernelSet) -> bool:
 
 def _set(one: KernelSet) -> dict[str, Any]:
     shown: dict[str, Any] = {"name": one.name, "handle": one.handle, "type": _type(one.key_type)}
-    noted = _unreadable(one.key_type) and noted_expression(one.userdata, KEY)
-    if noted:
+    noted = noted_expression(one.userdata, KEY)
+    if noted is not None:
         shown["typeof"] = noted
     if one.flags & uapi.NFT_SET_OBJECT:
         shown["map"] = _OBJECT_NAMES.get(one.object_type, str(one.object_type))
@@ -182,20 +182,14 @@ def _data_type(one: KernelSet) -> Any:
     """What a map gives: ``verdict``, a type, or ``interval`` and a type where each value is a range of it."""
     if one.data_type == uapi.NFT_DATA_VERDICT:
         return "verdict"
-    noted = _unreadable(one.data_type or 0) and noted_expression(one.userdata, VALUE)
-    if noted:
+    noted = noted_expression(one.userdata, VALUE)
+    if noted is not None:
         return {"typeof": noted}
     found = _type(one.data_type or 0)
     known = BY_NUMBER.get(one.data_type or 0)
     if known is not None and known.bits and one.data_length * 8 == 2 * known.bits:
         return "interval %s" % found
     return found
-
-
-def _unreadable(number: int) -> bool:
-    """Whether nft takes no ``type`` of this number, but only a ``typeof``."""
-    names = _type(number)
-    return not UNREADABLE.isdisjoint(names if isinstance(names, list) else [names])
 
 
 def _type(number: int) -> Any:

@@ -39,11 +39,6 @@ from ..selectors.surroundings import Surroundings
 KEY, VALUE = 3, 4
 """Whose type it is: NFTNL_UDATA_SET_KEY_TYPEOF, NFTNL_UDATA_SET_DATA_TYPEOF."""
 
-UNREADABLE = frozenset(
-    ("invalid", "bitmask", "integer", "string", "ll_addr", "ct_label", "ct_event", "date", "hour", "day")
-)
-"""The types that nft 1.0.6 takes no ``type`` of in a set: it lists them, and reads a ``typeof`` only."""
-
 # enum expr_types of nft: the numbers are part of what it stores
 _PAYLOAD, _EXTHDR, _META, _SOCKET, _OSF, _CT, _CONCAT = range(7, 14)
 _NUMGEN, _HASH, _RT, _FIB, _XFRM = range(23, 28)
@@ -180,7 +175,7 @@ def noted_types(userdata: bytes, whose: int, size: int) -> list[Selector]:
 def _expression(described: bytes) -> dict[str, Any]:
     outer = _fields(described)
     kind, fields = _read(outer[_TYPE]), _fields(outer.get(_DATA, b""))
-    if kind == _CONCAT:
+    if kind == _CONCAT and fields:
         return {"concat": [_expression(fields[index]) for index in sorted(fields)]}
     return _READERS[kind](fields)
 
