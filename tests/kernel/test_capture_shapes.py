@@ -76,6 +76,12 @@ SHAPES = {
             tcp doff @offsets accept
         }
     """,
+    "numbers in a rule's own concatenation": """
+        chain c {
+            vlan id . ip saddr { 5 . 192.0.2.1, 6 . 192.0.2.2 } accept
+            udp length . @ih,32,32 { 30 . 0x1e, 20 . 0x24 } drop
+        }
+    """,
     "several flags in one element": """
         set answers { type tcp_flag; elements = { syn | ack } }
         map marked { type tcp_flag . inet_service : verdict; elements = { fin | rst . 80 : drop } }

@@ -118,10 +118,10 @@ class SetContent:
             parts.append(_number(_DATABYTEORDER, _byteorder(self.data) if self.data else 0))
         if self.auto_merge:
             parts.append(_number(_MERGE_ELEMENTS, 1))
-        if not self.flags & uapi.NFT_SET_ANONYMOUS:
-            parts.append(_described(KEY, typeof_userdata(self.key)))
-            if self.data is not None:
-                parts.append(_described(VALUE, typeof_userdata(self.data)))
+        named = not self.flags & uapi.NFT_SET_ANONYMOUS
+        for kind, selector in ((KEY, self.key), (VALUE, self.data)):
+            if selector is not None and (named or _of_unknown_size(selector)):
+                parts.append(_described(kind, typeof_userdata(selector)))
         if self.flags & (uapi.NFT_SET_MAP | uapi.NFT_SET_OBJECT):
             parts.append(_number(_DATA_INTERVAL, int(self.data_interval)))
         if self.comment:
@@ -147,6 +147,11 @@ def _byteorder(selector: Selector) -> int:
     if isinstance(selector.datatype, Text):
         return 1
     return 2 if selector.byteorder == "big" else 1
+
+
+def _of_unknown_size(selector: Selector) -> bool:
+    """Whether nft could not take a key apart by its type: listing the ruleset would crash it."""
+    return isinstance(selector, Concatenation) and any(not part.datatype.bits for part in selector.parts)
 
 
 def _described(kind: int, data: bytes) -> bytes:

@@ -83,7 +83,7 @@ _EXTENSIONS = dict(enumerate(("hbh", "rt", "rt0", "rt2", "srh", "frag", "dst", "
 def typeof_userdata(selector: Selector) -> bytes:
     """The description of a selector; nothing for a plain type, or one that nft has no description for."""
     if isinstance(selector, Concatenation):
-        parts = [_described(part) for part in selector.parts]
+        parts = [_described(part) or _stand_in(part) for part in selector.parts]
         known = parts if all(parts) else []
         return _field(_TYPE, _number(_CONCAT)) + _field(
             _DATA, b"".join(_field(index, part) for index, part in enumerate(known))
@@ -104,9 +104,7 @@ def _described(selector: Selector) -> bytes:
             data += _field(4, _number(selector.bits))
         return _field(_TYPE, _number(_PAYLOAD)) + _field(_DATA, data)
     if isinstance(selector, Payload) and selector.header is None and selector.base in _BASES:
-        numbers = (0, 0, selector.base + 1, selector.offset, selector.bits)
-        data = b"".join(_field(index, _number(one)) for index, one in enumerate(numbers))
-        return _field(_TYPE, _number(_PAYLOAD)) + _field(_DATA, data)
+        return _raw(selector.base, selector.offset, selector.bits)
     if isinstance(selector, Exthdr):
         return _described_exthdr(selector)
     if isinstance(selector, Osf):
@@ -118,6 +116,18 @@ def _described(selector: Selector) -> bytes:
         data = _field(0, _number(selector.number)) + _field(1, _number(direction))
         return _field(_TYPE, _number(_CT)) + _field(_DATA, data)
     return b""
+
+
+def _raw(base: int, offset: int, bits: int) -> bytes:
+    """That of raw bytes."""
+    numbers = (0, 0, base + 1, offset, bits)
+    data = b"".join(_field(index, _number(one)) for index, one in enumerate(numbers))
+    return _field(_TYPE, _number(_PAYLOAD)) + _field(_DATA, data)
+
+
+def _stand_in(selector: Selector) -> bytes:
+    """Raw bytes as wide as a number of which nft would not know how wide it is."""
+    return b"" if selector.datatype.bits else _raw(uapi.NFT_PAYLOAD_NETWORK_HEADER, 0, selector.width)
 
 
 def _described_exthdr(selector: Exthdr) -> bytes:
