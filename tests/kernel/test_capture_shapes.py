@@ -82,6 +82,14 @@ SHAPES = {
             udp length . @ih,32,32 { 30 . 0x1e, 20 . 0x24 } drop
         }
     """,
+    "an element that a rule names": """
+        set seen { type ipv4_addr; flags dynamic,timeout; }
+        map marks { type ipv4_addr : mark; flags dynamic,timeout; }
+        chain c {
+            tcp dport 22 add @seen { 192.0.2.1 timeout 1m }
+            update @marks { 192.0.2.1 : 0x00000002 }
+        }
+    """,
     "several flags in one element": """
         set answers { type tcp_flag; elements = { syn | ack } }
         map marked { type tcp_flag . inet_service : verdict; elements = { fin | rst . 80 : drop } }

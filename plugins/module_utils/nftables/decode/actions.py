@@ -295,7 +295,8 @@ def dynset(expression: Any, decoder: Decoder) -> None:
     view = decoder.view(expression.set)
     length = view.key_length if view is not None else None
     node = decoder.key(expression.sreg_key, length, True, expression.sreg_data)
-    element: Any = name(decoder, node).json
+    typed = view is not None and isinstance(node, Constant)
+    element: Any = use(decoder, node, view.key_value()) if view and typed else name(decoder, node).json
     if expression.timeout:
         element = {"elem": {"val": element, "timeout": expression.timeout // 1000}}
     attached = [expression.expr] if expression.expr is not None else expression.expressions or []

@@ -95,6 +95,11 @@ class SetView:
             userdata() if callable(userdata) else userdata,
         )
 
+    def key_value(self) -> Value:
+        """The type of its keys, where that is one."""
+        (value,) = _key_types(self)
+        return value
+
     def data_value(self) -> Value:
         """The type of a map's values."""
         values = _data_types(self)

@@ -9,10 +9,12 @@ from typing import Any
 
 from ...errors import DocumentError
 from .. import uapi
+from ..expressions.registers import Immediate
 from ..expressions.state import Dynset
 from ..parameters import checked, choice, whole
 from ..selectors import build, is_selector
 from ..selectors.base import Concatenation, Selector, at_the_right
+from ..selectors.constants import packed
 from ..selectors.program import Program, wire_register
 from ..sets import SetContent
 from ..stateful import STATEFUL
@@ -29,6 +31,26 @@ OPERATIONS = {
     "update": uapi.NFT_DYNSET_OP_UPDATE,
     "delete": uapi.NFT_DYNSET_OP_DELETE,
 }
+
+
+class Given(Selector):
+    """A constant where packets give a key elsewhere, of the type of the set's key."""
+
+    def __init__(self, key: Selector, value: Any) -> None:
+        self.datatype = key.datatype
+        self.bits = key.bits
+        self.byteorder = key.byteorder
+        self._width = key.width
+        self._data = packed(key, value)
+
+    @property
+    def width(self) -> int:
+        """Bits of the set's key."""
+        return self._width
+
+    def load(self, program: Program, register: int) -> None:
+        """``immediate``."""
+        program.add(Immediate(dreg=wire_register(register), data=self._data))
 
 
 class SetUpdate(Step):
@@ -153,12 +175,15 @@ def _update(mapping: dict[str, Any], kind: str, context: Context) -> tuple[Dynse
                     allowed="seconds, or like 1h30m",
                 )
         element = inner.get("val")
+    known = context.sets.get(name[1:])
     try:
-        selector = build(element, context)
+        if known is not None and isinstance(element, (str, int)):
+            selector: Selector = Given(known.key, element)
+        else:
+            selector = build(element, context)
     except DocumentError as error:
         raise error.at("elem") from None
     key = at_the_right(selector)
-    known = context.sets.get(name[1:])
     if known is not None:
         try:
             check_change(known, selector, kind == "map")
