@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from rempart.command import listing
+from rempart.errors import DocumentError
 from rempart.netlink.socket import NetlinkSocket
 from rempart.nftables import uapi
 from rempart.nftables.expressions import Expression, decode_list, encode_list
@@ -290,3 +291,29 @@ def test_a_range_as_later_versions_of_nft_write_it_is_read(netns: Namespace) -> 
     assert table_of(netns).chains["c"].rules[0].expressions == encode_list(found)
     assert captured(netns).document == document
     assert not apply(document, netns, full=True).changed
+
+
+@pytest.mark.parametrize("symbol", ["&", "|", "^"])
+def test_two_marks_are_combined(symbol: str, netns: Namespace) -> None:
+    """What nft has since 1.1.1, and the kernel since 6.13."""
+    mark, tracked = {"meta": {"key": "mark"}}, {"ct": {"key": "mark"}}
+    rules = [
+        {"expr": [{"mangle": {"key": mark, "value": {symbol: [tracked, mark]}}}]},
+        {"expr": [{"match": {"op": "==", "left": {symbol: [mark, tracked]}, "right": 5}}, {"drop": None}]},
+    ]
+    document = {"tables": [{"name": "t", "family": "inet", "chains": [{"name": "c", "rules": rules}]}]}
+    apply(document, netns)
+    assert not apply(document, netns, full=True).changed
+    assert captured(netns).document == document
+    shown = inventory.tables(netns.name, [])[0]["chains"][0]["rules"]
+    assert [one["rule"] for one in shown] == [
+        "meta mark set ct mark %s meta mark" % symbol,
+        "meta mark %s ct mark == 0x00000005 drop" % symbol,
+    ]
+
+
+def test_values_of_different_widths_are_not_combined(netns: Namespace) -> None:
+    wrong = {"|": [{"meta": {"key": "mark"}}, {"meta": {"key": "l4proto"}}]}
+    rule = {"expr": [{"mangle": {"key": {"meta": {"key": "mark"}}, "value": wrong}}]}
+    with pytest.raises(DocumentError, match="two values of different widths; found '32 and 8 bits'"):
+        apply({"tables": [{"name": "t", "chains": [{"name": "c", "rules": [rule]}]}]}, netns)

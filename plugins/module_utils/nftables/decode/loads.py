@@ -12,13 +12,26 @@ from .. import uapi
 from ..datatypes import TYPES
 from ..expressions import Verdict
 from ..headers.tunnel import BY_NUMBER
-from ..selectors import conntrack, environment
+from ..selectors import COMBINATIONS, conntrack, environment
 from ..selectors import meta as meta_keys
-from .nodes import Address, Constant, Hashed, Masked, Node, Packet, Plain, Searched, Shifted, Swapped
+from .nodes import (
+    Address,
+    Combined,
+    Constant,
+    Hashed,
+    Masked,
+    Node,
+    Packet,
+    Plain,
+    Searched,
+    Shifted,
+    Swapped,
+)
 
 _OLD_ADDRESSES = {uapi.NFT_CT_SRC: "saddr", uapi.NFT_CT_DST: "daddr"}
 _XFRM_DIRECTIONS = {number: name for name, number in environment.XFRM_DIRECTIONS.items()}
 _SHIFTS = {uapi.NFT_BITWISE_LSHIFT: "<<", uapi.NFT_BITWISE_RSHIFT: ">>"}
+_COMBINED = {number: symbol for symbol, number in COMBINATIONS.items()}
 _REGISTERS = 64  # bytes of all data registers together
 _OSF_VERSION = 1  # NFT_OSF_F_VERSION
 
@@ -172,9 +185,11 @@ def immediate(expression: Any, decoder: Any) -> Node:
 
 
 def bitwise(expression: Any, decoder: Any) -> Node:
-    """Masks and shifts; those with a second register have no JSON."""
+    """Masks, shifts, and two registers combined."""
     left = decoder.read(expression.sreg)
     operation = expression.op or uapi.NFT_BITWISE_MASK_XOR
+    if operation in _COMBINED:
+        return Combined(left, _COMBINED[operation], decoder.read(expression.sreg2))
     if operation in _SHIFTS:
         return Shifted(left, _SHIFTS[operation], int.from_bytes(expression.data, sys.byteorder))
     if operation != uapi.NFT_BITWISE_MASK_XOR:

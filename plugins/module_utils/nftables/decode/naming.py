@@ -16,6 +16,7 @@ from . import constants
 from .nodes import (
     INTEGER,
     Address,
+    Combined,
     Constant,
     Hashed,
     Joined,
@@ -179,6 +180,13 @@ def _shifted(decoder: Decoder, node: Shifted) -> Value:
     return value
 
 
+def _combined(decoder: Decoder, node: Combined) -> Value:
+    left, right = name(decoder, node.left), name(decoder, node.right)
+    value = Value({node.symbol: [left.json, right.json]}, left.datatype, left.bits, left.byteorder)
+    value.width = left.width
+    return value
+
+
 def _masked(decoder: Decoder, node: Masked) -> Value:
     found = bit_field(decoder, node)
     if found is not None:
@@ -260,6 +268,7 @@ _NAMES: dict[type, Callable[[Any, Any], Value]] = {
     Hashed: _hashed,
     Joined: _joined,
     Swapped: _swapped,
+    Combined: _combined,
     Shifted: _shifted,
     Masked: _masked,
     Constant: _constant,

@@ -120,6 +120,19 @@ class Shifted(Node):
         self.made_of(left)
 
 
+class Combined(Node):
+    """``left`` and ``right`` combined bit by bit; ``symbol`` is &, | or ^."""
+
+    __slots__ = ("left", "right", "symbol")
+
+    def __init__(self, left: Node, symbol: str, right: Node) -> None:
+        self.left = left
+        self.symbol = symbol
+        self.right = right
+        self.bits = left.bits
+        self.made_of(left, right)
+
+
 class Swapped(Node):
     """``left`` in the other byte order."""
 

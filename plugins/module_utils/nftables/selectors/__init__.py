@@ -25,7 +25,7 @@ from ..headers import (
 )
 from ..headers.tunnel import TUNNELS
 from . import conntrack, environment, meta
-from .base import INTEGER, Concatenation, Masked, Selector, Shifted
+from .base import INTEGER, Combined, Concatenation, Masked, Selector, Shifted
 from .constants import number_of
 from .exthdr import Exthdr
 from .inner import KEYS as KEYS_INSIDE
@@ -312,12 +312,25 @@ def _binary(symbol: str) -> Callable[[Any, Surroundings], Selector]:
     def operation(value: Any, context: Surroundings) -> Selector:
         operands = _operands(value)
         left = build(operands[0], context)
-        for one in operands[1:]:
-            number = number_of(left, one)
-            left = _masked(left, symbol, number)
+        for index, one in enumerate(operands[1:], 1):
+            if is_selector(one):
+                left = _combined(left, symbol, build(one, context), "[%d]" % index)
+            else:
+                left = _masked(left, symbol, number_of(left, one))
         return left
 
     return operation
+
+
+def _combined(left: Selector, symbol: str, right: Selector, place: str) -> Selector:
+    if left.width != right.width or left.shift or right.shift:
+        raise DocumentError(
+            "two values of different widths",
+            place=place,
+            found="%d and %d bits" % (left.bits, right.bits),
+            allowed="values of whole bytes, as many of both",
+        )
+    return Combined(left, right, COMBINATIONS[symbol])
 
 
 def _masked(left: Selector, symbol: str, number: int) -> Selector:
@@ -342,6 +355,9 @@ def _shift(operation_number: int) -> Callable[[Any, Surroundings], Selector]:
 
     return operation
 
+
+COMBINATIONS = {"&": uapi.NFT_BITWISE_AND, "|": uapi.NFT_BITWISE_OR, "^": uapi.NFT_BITWISE_XOR}
+"""The operations on two registers."""
 
 KINDS: dict[str, Callable[[Any, Any], Selector]] = {
     "payload": _payload,

@@ -128,6 +128,40 @@ class Shifted(Selector):
         append_shift(program, register, self.left.width, self.operation, self.count)
 
 
+class Combined(Selector):
+    """Two selectors of one width combined bit by bit (Linux 6.13); ``operation`` is NFT_BITWISE_*."""
+
+    def __init__(self, left: Selector, right: Selector, operation: int) -> None:
+        self.left = left
+        self.right = right
+        self.operation = operation
+        self.datatype = left.datatype
+        self.bits = left.bits
+        self.byteorder = left.byteorder
+
+    @property
+    def width(self) -> int:
+        """Bits of each operand."""
+        return self.left.width
+
+    def load(self, program: Program, register: int) -> None:
+        """Load both, the second into a register of its own."""
+        self.left.load(program, register)
+        other = program.take()
+        self.right.load(program, other)
+        append_conversion(program, other, self.right.byteorder, self.byteorder, self.right.width)
+        number = wire_register(register)
+        program.add(
+            Bitwise(
+                sreg=number,
+                dreg=number,
+                len=self.width // 8,
+                op=self.operation,
+                sreg2=wire_register(other),
+            )
+        )
+
+
 def at_the_right(selector: Selector) -> Selector:
     """The selector with its value at the right end of its register, as named sets keep it."""
     if not selector.shift:
