@@ -43,12 +43,16 @@ DIRECTION_NAMES = {number: name for name, number in DIRECTIONS.items()}
 NAMES = {row[0]: key for key, row in KEYS.items()}
 
 
+#: keys that nft takes with a direction, and the kernel without (nft_ct_get_dump() in nft_ct.c)
+_OF_BOTH = ("l3proto", "protocol")
+
+
 class Ct(Selector):
     """One ct key, of one direction where the key has directions."""
 
     def __init__(self, key: str, direction: int | None = None) -> None:
         self.key = key
-        self.direction = direction
+        self.direction = None if key in _OF_BOTH else direction
         self.number, datatype, self.bits, self.byteorder = KEYS[key]
         self.datatype = TYPES[datatype]
 
