@@ -91,6 +91,11 @@ SHAPES = {
             update @marks { 192.0.2.1 : 0x00000002 }
         }
     """,
+    "a chain without rules inside a rule": """
+        chain c {
+            tcp dport 22 jump { }
+        }
+    """,
     "several flags in one element": """
         set answers { type tcp_flag; elements = { syn | ack } }
         map marked { type tcp_flag . inet_service : verdict; elements = { fin | rst . 80 : drop } }
@@ -317,3 +322,12 @@ def test_values_of_different_widths_are_not_combined(netns: Namespace) -> None:
     rule = {"expr": [{"mangle": {"key": {"meta": {"key": "mark"}}, "value": wrong}}]}
     with pytest.raises(DocumentError, match="two values of different widths; found '32 and 8 bits'"):
         apply({"tables": [{"name": "t", "chains": [{"name": "c", "rules": [rule]}]}]}, netns)
+
+
+@pytest.mark.parametrize("key", ["protocol", "l3proto", "bytes", "zone"])
+def test_a_direction_that_the_kernel_does_not_keep_is_no_difference(key: str, netns: Namespace) -> None:
+    match = {"op": "!=", "left": {"ct": {"key": key, "dir": "original"}}, "right": 2}
+    rule = {"expr": [{"match": match}, {"accept": None}]}
+    document = {"tables": [{"name": "t", "chains": [{"name": "c", "rules": [rule]}]}]}
+    apply(document, netns)
+    assert not apply(document, netns, full=True).changed

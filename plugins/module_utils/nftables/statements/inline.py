@@ -44,8 +44,8 @@ def compile_inline(name: str, rules: Any, context: Context) -> None:
             "a chain without a name inside another",
             cure="give it a name: a chain of the table, and %s to it" % name,
         )
-    if not isinstance(rules, list) or not rules:
-        raise DocumentError("no rules", "rules", rules, "a list of at least one rule")
+    if not isinstance(rules, list):
+        raise DocumentError("no rules", "rules", rules, "a list of rules")
     chain = InlineChain(len(context.inline) + 1)
     for index, rule in enumerate(rules):
         place = "rules[%d]" % index
