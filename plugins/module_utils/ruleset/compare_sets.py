@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 
 from ..netlink.attributes import attribute
 from ..nftables import uapi
@@ -60,7 +61,7 @@ def same_object(kernel: KernelObject, desired: ObjectContent) -> bool:
     ) == (desired.comment)
 
 
-def _statements(payloads: list[bytes]) -> list[bytes]:
+def _statements(payloads: Iterable[bytes]) -> list[bytes]:
     """What every element carries, without what packets counted; a document says no order of them."""
     from . import canonical
 

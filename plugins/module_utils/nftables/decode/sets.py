@@ -233,8 +233,9 @@ def _typed(number: int, length: int, fields: tuple[int, ...], byteorder: str | N
             bits = bits if bits and length * 4 == bits else length * 8  # ranges of data take both ends
         elif not bits:
             bits = fields[index] * 8 if index < len(fields) else max(length * 8 - known, 8)
-        noted = byteorder and not one.bits and len(types) == 1 and not constants.is_text(one)
-        order = byteorder if noted else one.byteorder
+        order = one.byteorder
+        if byteorder and not one.bits and len(types) == 1 and not constants.is_text(one):
+            order = byteorder
         # bounds of concatenations, which alone have fields, are in network order
         values.append(Value(None, one, bits, "big" if fields else order))
     return values
