@@ -25,8 +25,13 @@ PARTS: dict[str, dict[str, Any]] = {
         "family": "ip",
         "ct_expectations": [{"name": "e", "protocol": "udp", "dport": 9, "timeout": "2m"}],
     },
+    "tunnel": {
+        "name": "t",
+        "family": "netdev",
+        "tunnels": [{"name": "b", "id": 1, "daddr": "2001:db8::2"}],
+    },
 }
-LISTS = ("chains", "sets", "maps", "ct_expectations")
+LISTS = ("chains", "sets", "maps", "ct_expectations", "tunnels")
 
 
 @pytest.mark.parametrize("part", PARTS)
