@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from rempart.errors import DocumentError
 from rempart.ruleset.reconcile import Source, reconcile
 
 from tests.support.namespaces import Namespace
@@ -61,6 +62,19 @@ def test_a_name_in_a_set_that_means_another_number(netns: Namespace, monkeypatch
     assert not apply(document, netns).compared
     number["keeper"] = 61235
     assert [one["element"] for one in apply(document, netns).changes()] == ["61234", "61235"]
+
+
+def test_an_interface_that_has_another_index(netns: Namespace) -> None:
+    """No packet and no command made a new generation of the ruleset."""
+    document = {"tables": [{"name": "t", "chains": [{"name": "c", "rules": [{"iif": "gate0"}]}]}]}
+    for index in (40, 41):
+        netns.run("ip", "link", "add", "gate0", "index", str(index), "type", "bridge")
+        outcome = apply(document, netns)
+        assert outcome.compared and outcome.changed
+        assert not apply(document, netns).compared
+        netns.run("ip", "link", "delete", "gate0")
+    with pytest.raises(DocumentError, match="no such interface; found 'gate0'"):
+        apply(document, netns)
 
 
 def test_elements_that_time_out_are_looked_at_every_time(netns: Namespace) -> None:

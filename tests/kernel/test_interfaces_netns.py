@@ -52,6 +52,8 @@ table netdev n {
 RULES = [
     {"iifname": "lo", "verdict": "accept"},
     {"expr": [{"match": {"op": "==", "left": {"meta": {"key": "iif"}}, "right": "two"}}, {"drop": None}]},
+    {"iif": {"not": ["lo", "two"]}, "oif": "one", "counter": True},
+    {"vmap": {"key": ["iif", "oif"], "data": {"one . two": "drop"}}},
 ]
 TABLE = {
     "name": "t",
@@ -145,16 +147,26 @@ def test_what_is_applied(two: Two, tmp_path: Path) -> None:
     done = two.from_home("apply", path, "--json")
     assert done.returncode == 0
     assert 'iif "one" accept' in [one["rule"] for one in json.loads(done.stdout)["changes"] if "rule" in one]
-    assert 'iif "two" drop' in two.target.nft_text("table", "inet", "t")
+    text = two.target.nft_text("table", "inet", "t")
+    assert 'iif "two" drop' in text
+    assert 'iif != { "lo", "two" } oif "one" counter' in text
+    assert 'iif . oif vmap { "one" . "two" : drop }' in text
     assert two.from_home("apply", path).stdout == "nothing to do\n"
     assert two.from_home("check", path, "--full").returncode == 0
 
 
-def test_an_interface_that_is_not_there(two: Two, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"expr": [{"match": {"op": "==", "left": {"meta": {"key": "iif"}}, "right": "only-hare"}}]},
+        {"oif": "only-hare"},
+    ],
+    ids=["expr", "flat"],
+)
+def test_an_interface_that_is_not_there(two: Two, tmp_path: Path, rule: dict[str, Any]) -> None:
     """The nearest name is one of the namespace's."""
     two.home.run("ip", "link", "add", "only-hare", "type", "bridge")
-    rule = {"match": {"op": "==", "left": {"meta": {"key": "iif"}}, "right": "only-hare"}}
-    rules = [{"expr": [rule]}]
+    rules = [rule]
     path = document(tmp_path, {"name": "t", "chains": [{"name": "c", "rules": rules}]})
     before = content(two.target)
     for subcommand in ("plan", "apply", "check"):
@@ -163,6 +175,20 @@ def test_an_interface_that_is_not_there(two: Two, tmp_path: Path) -> None:
         assert "no such interface; found 'only-hare'" in done.stderr
         assert "did you mean 'only-here'?" in done.stderr
     assert content(two.target) == before
+
+
+def test_captured_rules_name_the_interfaces_of_the_namespace(two: Two, tmp_path: Path) -> None:
+    two.target.run("ip", "link", "delete", "only-here")
+    path = tmp_path / "captured.json"
+    path.write_text(two.from_home("capture", "--json", "t").stdout)
+    rules = json.loads(path.read_text())["tables"][0]["chains"][0]["rules"]
+    assert rules[:4] == [
+        {"iif": "one", "verdict": "accept"},
+        {"iif": "!two", "oif": "one", "verdict": "drop"},
+        {"iif": ["lo", "one"], "counter": True},
+        {"vmap": {"key": "iif", "data": {"one": "accept", "two": "drop"}}},
+    ]
+    assert two.from_home("check", path, "--full").returncode == 0
 
 
 def test_a_refused_rule_is_shown_with_its_device(two: Two, tmp_path: Path) -> None:

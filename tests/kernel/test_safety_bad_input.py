@@ -25,6 +25,7 @@ from rempart.document.validation import check, read
 from rempart.errors import DocumentError, HostError, KernelError, RempartError
 from rempart.netlink import namespace
 from rempart.netlink.namespace import Entered
+from rempart.ruleset.desired import compile_tables
 from rempart.ruleset.reconcile import Source, reconcile, remove
 
 from tests.support.namespaces import Namespace
@@ -355,7 +356,8 @@ def printed(document: dict[str, Any]) -> str:
     problems = find(document)
     if not problems:
         try:
-            hosts.resolve(hosts.names(load(document)), no_such_host)
+            tables = load(document)
+            compile_tables(tables, hosts.resolve(hosts.names(tables), no_such_host))
         except DocumentError as error:
             problems = error.problems
     return "\n".join(str(one) for one in problems)

@@ -125,6 +125,7 @@ def numbers(low: int, high: int) -> SearchStrategy[Any]:
 _states = st.sampled_from(["new", "established", "related", "invalid", "untracked"])
 _status = st.sampled_from(["expected", "seen-reply", "assured", "confirmed", "snat", "dnat", "dying"])
 _interface_values = listed(interfaces)
+_existing_values = listed(st.just("lo"))
 _mac_values = listed(macs)
 _mark_values = st.one_of(numbers(0, 0xFFFFFFFF), st.just("0x10/0xff"), st.just("!0x1/0x3"))
 _ct_mark_values = numbers(0, 0xFFFFFFFF) | st.just("0x4/0xff")
@@ -176,6 +177,7 @@ def rules(
     rule: Rule = {}
     maybe(draw, rule, "iifname", _interface_values)
     maybe(draw, rule, "oifname", _interface_values, 8)
+    maybe(draw, rule, draw(st.sampled_from(["iif", "oif"])), _existing_values, 12)
     if family == "arp":
         maybe(draw, rule, "saddr", addresses("ip"), 2)
         maybe(draw, rule, "daddr", addresses("ip"), 3)

@@ -1,18 +1,26 @@
 # SPDX-FileCopyrightText: The rempart authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``iifname`` and ``oifname``: the interface a packet came in by or leaves by."""
+"""The interface a packet came in by or leaves by: ``iifname`` and ``oifname``, ``iif`` and ``oif``.
+
+The first two compare its name with every packet. The others compare its index, which is
+looked up when the document is applied: the interface has to exist by then.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ...errors import DocumentError
+from ...errors import DocumentError, nearest
+from ...links import interfaces
+from ...nftables.datatypes import TYPES
 from .key import Draft, Key
 from .values import Scalar, Statement, match_values, size_of
 
 NAME_LENGTH = 15
 """IFNAMSIZ of linux/if.h, less the closing NUL."""
+
+EXISTING = "the name of an interface that exists when the document is applied"
 
 ALLOWED = "a name of 1 to 15 bytes, or a prefix of 1 to 14 with + or * behind it"
 
@@ -45,7 +53,7 @@ def name_of(item: Scalar) -> str:
     return bare + "*" if wildcard and item[-1] == "+" else item
 
 
-def _lower(selector: str) -> Key:
+def _by_name(selector: str) -> Key:
     left = {"meta": {"key": selector}}
 
     def lower(value: Any, draft: Draft) -> list[Statement]:
@@ -54,4 +62,34 @@ def _lower(selector: str) -> Key:
     return Key(lower)
 
 
-MATCHES = {"iifname": _lower("iifname"), "oifname": _lower("oifname")}
+def _by_index(selector: str) -> Key:
+    left = {"meta": {"key": selector}}
+
+    def existing(item: Scalar) -> Scalar:
+        """Where the document is for another host, names are taken for known."""
+        if isinstance(item, int):
+            raise DocumentError("an interface is named", found=item, allowed=EXISTING)
+        if name_of(item) != item or item.endswith("*"):
+            raise DocumentError(
+                "a prefix stands for no index", found=item, allowed=EXISTING, cure="write %sname" % selector
+            )
+        if TYPES["iface_index"].named(item) is None:
+            close = nearest(item, interfaces.names())
+            later = "%sname also matches one that comes later" % selector
+            raise DocumentError(
+                "no such interface", found=item, allowed=EXISTING, cure=" ".join(filter(None, (close, later)))
+            )
+        return item
+
+    def lower(value: Any, draft: Draft) -> list[Statement]:
+        return [match_values(left, value, existing, draft.refer("iface_index"))]
+
+    return Key(lower)
+
+
+MATCHES = {
+    "iif": _by_index("iif"),
+    "iifname": _by_name("iifname"),
+    "oif": _by_index("oif"),
+    "oifname": _by_name("oifname"),
+}

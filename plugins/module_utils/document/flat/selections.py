@@ -105,7 +105,9 @@ def _ct(key: str) -> Statement:
 
 FIELDS: dict[str, Field] = {
     "nfproto": Field(_meta("nfproto"), "nf_proto", families=ROUTED),
+    "iif": Field(_meta("iif"), "iface_index"),
     "iifname": Field(_meta("iifname"), "ifname"),
+    "oif": Field(_meta("oif"), "iface_index"),
     "oifname": Field(_meta("oifname"), "ifname"),
     "ether_saddr": Field(_ethernet("saddr"), "ether_addr"),
     "ether_daddr": Field(_ethernet("daddr"), "ether_addr"),

@@ -1,13 +1,10 @@
 # SPDX-FileCopyrightText: The rempart authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``iifname`` and ``oifname``."""
+"""``iif``, ``iifname``, ``oif`` and ``oifname``."""
 
 from __future__ import annotations
 
 from .draft import Lifter, Selector, under
 
-MATCHES: dict[Selector, Lifter] = {
-    ("meta", "iifname"): under("iifname"),
-    ("meta", "oifname"): under("oifname"),
-}
+MATCHES: dict[Selector, Lifter] = {("meta", key): under(key) for key in ("iif", "iifname", "oif", "oifname")}

@@ -13,7 +13,9 @@ from .elements import data_of
 
 _NAMES: dict[Selector, tuple[str, str]] = {
     ("meta", "nfproto"): ("nfproto", ""),
+    ("meta", "iif"): ("iif", ""),
     ("meta", "iifname"): ("iifname", ""),
+    ("meta", "oif"): ("oif", ""),
     ("meta", "oifname"): ("oifname", ""),
     ("meta", "length"): ("length", ""),
     ("meta", "l4proto"): ("protocol", ""),

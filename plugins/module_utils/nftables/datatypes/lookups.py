@@ -30,7 +30,7 @@ def looked_up(kind: str, word: str, number: int | None, checked_here: bool = Fal
     """
     number = _given.get((kind, word), number)
     if number is None:
-        known = word[:1].isalpha() or word[:1] == "_"
+        known = word[:1].isalpha() or word[:1] == "_" or (kind == "iface_index" and not word.isdecimal())
         if _elsewhere is None or not known or checked_here:
             return None
         # one of its own for each: two users are two elements of a set
