@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pwd
 import time
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,8 +15,8 @@ import pytest
 from rempart.errors import DocumentError
 from rempart.ruleset.reconcile import Source, reconcile
 
-from tests.support.namespaces import Namespace
-from tests.support.rulesets import apply
+from tests.support.namespaces import Namespace, namespaces
+from tests.support.rulesets import apply, content, text_of
 
 
 def document(*ports: int, name: str = "t") -> dict[str, Any]:
@@ -75,6 +76,33 @@ def test_an_interface_that_has_another_index(netns: Namespace) -> None:
         netns.run("ip", "link", "delete", "gate0")
     with pytest.raises(DocumentError, match="no such interface; found 'gate0'"):
         apply(document, netns)
+
+
+@pytest.fixture
+def time_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Moves this process, and the programs that it runs, to a time zone."""
+
+    def move(name: str) -> None:
+        monkeypatch.setenv("TZ", name)
+        time.tzset()
+
+    yield move
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_an_hour_that_means_another_one(netns: Namespace, time_zone: Callable[[str], None]) -> None:
+    """The kernel compares hours of UTC; a host's move, or its summer time, makes others of them."""
+    rules = [{"hour": "08:00-17:00"}, {"hour": ["22:00-06:00", "12:00"]}, {"time": "2026-01-31 - 2026-02-01"}]
+    document = {"tables": [{"name": "t", "chains": [{"name": "c", "rules": rules}]}]}
+    for zone in ("UTC0", "EAST-10", "WEST5"):
+        time_zone(zone)
+        outcome = apply(document, netns)
+        assert outcome.compared and outcome.changed
+        assert not apply(document, netns).compared
+        with namespaces(1) as (other,):
+            other.nft(text_of(document))
+            assert content(netns) == content(other)
 
 
 def test_elements_that_time_out_are_looked_at_every_time(netns: Namespace) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -61,6 +62,53 @@ def test_kind_of_frame(hosts: Routed) -> None:
     )
     hosts.send([udp(CLIENT[version], LAN[version]) for version in (4, 4, 6)])
     assert [one[0] for one in reaching(hosts.router, 3, "netdev")] == [2, 1, 1, 3]
+
+
+def test_whom_a_frame_is_for(hosts: Routed) -> None:
+    """All, several, this host: the kind does not follow from the address of the packet."""
+    rules(
+        hosts.router,
+        *[
+            {"ether_saddr": FORGED, "pkttype": kind, "counter": True}
+            for kind in ("host", "broadcast", "multicast", ["broadcast", "multicast"], "!host")
+        ],
+        {"ether_saddr": FORGED, "counter": True, "verdict": "drop"},
+        hook="prerouting",
+    )
+    packet = udp(CLIENT[4], LAN[4])
+    hosts.send([packet])
+    with hosts.client.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as wire:
+        wire.bind(("veth0", 0))
+        for destination in ("ff" * 6, "ff" * 6, "01005e000001"):
+            wire.send(bytes.fromhex(destination + FORGED.replace(":", "") + "0800") + packet)
+    assert [one[0] for one in reaching(hosts.router, 4)] == [1, 2, 1, 3, 3, 4]
+
+
+@VERSIONS
+@pytest.mark.parametrize(("size", "offered"), [("rt mtu", 1300), (900, 900), (2000, None)])
+def test_segments_that_fit(hosts: Routed, version: int, size: Any, offered: int | None) -> None:
+    """The size that a handshake offers is made smaller, and never larger."""
+    headers = {4: 40, 6: 60}[version]
+    if size == "rt mtu":
+        hosts.router.run(
+            "ip", "-%d" % version, "route", "add", SERVER[version], "dev", "ppp0", "mtu", str(1300 + headers)
+        )
+    rules(
+        hosts.router,
+        {"protocol": "tcp", "tcp_flags": "syn / syn,rst", "set": {"mss": size}, "counter": True},
+        hook="forward",
+    )
+    with capture(hosts.server, "veth0") as taken:
+        tcp_connect(hosts.client, SERVER[version], 9)
+        (first,) = taken.packets(wanted=lambda packet: Seen(packet).flags == {"syn"})
+    assert _offered(first) == (offered or min(size, 1500 - headers))
+
+
+def _offered(packet: bytes) -> int:
+    """The maximum segment size of a SYN packet (RFC 9293, section 3.2), which Linux puts first."""
+    segment = packet[40 if packet[0] >> 4 == 6 else 20 :]
+    assert segment[20:22] == bytes([2, 4])
+    return int.from_bytes(segment[22:24], "big")
 
 
 def test_arp(make_netns: Callable[[], Namespace]) -> None:

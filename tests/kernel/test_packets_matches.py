@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
 from tests.support.packets import icmp, ip, tcp, udp
-from tests.support.routed import CLIENT, FORGED, LAN, Routed, judged
+from tests.support.routed import CLIENT, FORGED, LAN, OUTSIDE, SERVER, Routed, judged
 
 
 def from4(*sources: str) -> list[bytes]:
@@ -48,6 +50,13 @@ def both(make: Any = udp, **fields: Any) -> list[bytes]:
 def of_protocol(*numbers: int) -> list[bytes]:
     return [ip(CLIENT[version], LAN[version], number, b"\0" * 8) for version in (4, 6) for number in numbers]
 
+
+def to4(*destinations: str) -> list[bytes]:
+    return [udp(CLIENT[4], destination) for destination in destinations]
+
+
+#: UDP behind a header of destination options (RFC 8200, section 4.6) with nothing but padding in it
+BEHIND_OPTIONS = ip(CLIENT[6], LAN[6], 60, bytes([17, 0, 1, 4, 0, 0, 0, 0]) + udp(CLIENT[6], LAN[6])[40:])
 
 A4, A6 = from4("10.0.1.1"), from6("2001:db8:1::1")
 
@@ -251,6 +260,43 @@ HEADERS: list[Row] = [
     ({"iifname": "!ppp+"}, [*A4, *A6], []),
     ({"iifname": "lan"}, [], A4),
     ({"mark": 0}, A4, []),
+    ({"iif": "lan0"}, [*A4, *A6], []),
+    ({"iif": "!lan0"}, [], [*A4, *A6]),
+    ({"iif": ["lo", "ppp0"]}, [], A4),
+    ({"iif": {"not": ["lo", "ppp0"]}}, A4, []),
+    ({"vmap": {"key": "iif", "data": {"lan0": "continue", "*": "accept"}}}, A4, []),
+    ({"pkttype": "host"}, [*A4, *A6], []),
+    ({"pkttype": "!host"}, [], A4),
+    ({"ip_protocol": "icmp"}, icmp4((8, 0)), [*icmp6((128, 0)), *both()]),
+    ({"ip_protocol": "!tcp"}, [*A4, *icmp4((8, 0))], [*both(tcp), *A6]),
+    ({"ip_protocol": ["tcp", "udp"], "dport": 53}, [udp(CLIENT[4], LAN[4], dport=53)], [*A4, *A6]),
+    ({"ip6_nexthdr": "udp"}, A6, [*A4, BEHIND_OPTIONS]),
+    ({"ip6_nexthdr": 60}, [BEHIND_OPTIONS], A6),
+    ({"protocol": "udp"}, [*A6, BEHIND_OPTIONS], both(tcp)),
+]
+
+#: the router's routes go to the networks of its two devices, and nowhere else
+ROUTES: list[Row] = [
+    (
+        {"fib": "saddr . iif oif missing"},
+        [*from4(SERVER[4], "192.0.2.1"), *from6(SERVER[6], "2001:db8:9::1")],
+        [*A4, *A6],
+    ),
+    ({"fib": "saddr . iif oif exists"}, [*A4, *A6], [*from4(SERVER[4]), *from6(SERVER[6])]),
+    ({"fib": "!saddr . iif oif missing"}, [*A4, *A6], [*from4(SERVER[4]), *from6(SERVER[6])]),
+    ({"fib": "saddr oif exists"}, [*A4, *from4(SERVER[4])], from4("192.0.2.1")),
+    ({"fib": "saddr oif ppp0"}, from4(SERVER[4]), A4),
+    ({"fib": "saddr . iif oif 0"}, from4(SERVER[4], "192.0.2.1"), A4),
+    ({"fib": "daddr oifname ppp0"}, to4(SERVER[4]), A4),
+    ({"fib": "daddr type local"}, [*A4, *A6, *to4(OUTSIDE[4])], to4(SERVER[4], "10.0.1.255", "224.0.0.1")),
+    ({"fib": "daddr . iif type local"}, [*A4, *A6], to4(OUTSIDE[4], SERVER[4])),
+    ({"fib": "daddr type broadcast"}, to4("10.0.1.255", "255.255.255.255"), [*A4, *to4("10.0.1.253")]),
+    ({"fib": "daddr type multicast"}, to4("224.0.0.1"), [*A4, *to4("10.0.1.255")]),
+    (
+        {"fib": "daddr type != { local, broadcast, multicast }"},
+        to4(SERVER[4]),
+        [*A4, *A6, *to4("10.0.1.255", "224.0.0.1")],
+    ),
 ]
 
 
@@ -263,3 +309,48 @@ def test_a_key_matches_these_packets_and_no_others(hosts: Routed, row: Row) -> N
     rule, matched, others = row
     expected = [(0, 0), (len(matched), sum(len(packet) for packet in matched))]
     assert judged(hosts, rule, others, matched) == expected
+
+
+@pytest.mark.parametrize("row", ROUTES, ids=describe)
+def test_what_the_routing_table_says(hosts: Routed, row: Row) -> None:
+    """Before anything is routed: there the kernel still takes packets from everywhere."""
+    rule, matched, others = row
+    expected = [(0, 0), (len(matched), sum(len(packet) for packet in matched))]
+    assert judged(hosts, rule, others, matched, hook="prerouting", priority="raw") == expected
+
+
+def clock(hours: int) -> str:
+    """A time of day, so many hours from now."""
+    return (datetime.now() + timedelta(hours=hours)).strftime("%H:%M")
+
+
+def days(*distances: int) -> list[str]:
+    """Days of the week of UTC, so many days from now."""
+    today = datetime.now(timezone.utc)
+    return [(today + timedelta(days=one)).strftime("%A") for one in distances]
+
+
+def date(distance: int) -> str:
+    return (datetime.now() + timedelta(days=distance)).strftime("%Y-%m-%d %H:%M")
+
+
+WHEN: list[tuple[Callable[[], dict[str, Any]], bool]] = [
+    (lambda: {"hour": "%s-%s" % (clock(-6), clock(6))}, True),
+    (lambda: {"hour": "%s-%s" % (clock(6), clock(12))}, False),
+    (lambda: {"hour": "!%s-%s" % (clock(6), clock(18))}, True),
+    (lambda: {"hour": ["%s-%s" % (clock(6), clock(8)), "%s-%s" % (clock(-6), clock(6))]}, True),
+    (lambda: {"hour": ["%s-%s" % (clock(6), clock(8)), "%s-%s" % (clock(9), clock(15))]}, False),
+    (lambda: {"day": days(-1, 0, 1)}, True),
+    (lambda: {"day": days(2, 3, 4, 5)}, False),
+    (lambda: {"day": "-".join(days(-1, 1))}, True),
+    (lambda: {"day": "!" + "-".join(days(2, 5))}, True),
+    (lambda: {"time": "%s - %s" % (date(-2), date(2))}, True),
+    (lambda: {"time": "%s - %s" % (date(2), date(4))}, False),
+]
+"""Rules, and whether packets match them that come now."""
+
+
+@pytest.mark.parametrize("number", range(len(WHEN)))
+def test_time_of_day_and_date(hosts: Routed, number: int) -> None:
+    rule, holds = WHEN[number]
+    assert judged(hosts, rule(), A4) == [(1, len(A4[0])) if holds else (0, 0)]

@@ -126,6 +126,18 @@ _states = st.sampled_from(["new", "established", "related", "invalid", "untracke
 _status = st.sampled_from(["expected", "seen-reply", "assured", "confirmed", "snat", "dnat", "dying"])
 _interface_values = listed(interfaces)
 _existing_values = listed(st.just("lo"))
+_packet_types = listed(st.sampled_from(["host", "broadcast", "multicast", "other"]))
+_days = listed(st.sampled_from(["Monday", "Tuesday-Friday", "sat", "Saturday-Monday"]))
+_hours = listed(st.sampled_from(["08:00", "08:00-17:00", "22:00-06:00", "12:00:01 - 12:30:59"]))
+_dates = listed(st.sampled_from(["2026-01-31", "2026-02-01 12:00", "2026-03-01 - 2026-03-02 17:30:30"]))
+_questions = st.sampled_from(
+    [
+        "daddr type local",
+        "!daddr type local",
+        "daddr type { local, broadcast, multicast }",
+        "saddr type != unicast",
+    ]
+)
 _mac_values = listed(macs)
 _mark_values = st.one_of(numbers(0, 0xFFFFFFFF), st.just("0x10/0xff"), st.just("!0x1/0x3"))
 _ct_mark_values = numbers(0, 0xFFFFFFFF) | st.just("0x4/0xff")
@@ -178,12 +190,18 @@ def rules(
     maybe(draw, rule, "iifname", _interface_values)
     maybe(draw, rule, "oifname", _interface_values, 8)
     maybe(draw, rule, draw(st.sampled_from(["iif", "oif"])), _existing_values, 12)
+    maybe(draw, rule, "pkttype", _packet_types, 12)
+    maybe(draw, rule, "day", _days, 24)
+    maybe(draw, rule, "hour", _hours, 24)
+    maybe(draw, rule, "time", _dates, 24)
     if family == "arp":
         maybe(draw, rule, "saddr", addresses("ip"), 2)
         maybe(draw, rule, "daddr", addresses("ip"), 3)
         maybe(draw, rule, "ether_saddr", _mac_values, 3)
     else:
         _network(draw, rule, family)
+        if family != "bridge" and (family, hook) != ("inet", "ingress"):
+            maybe(draw, rule, "fib", _questions, 12)
         _transport(draw, rule, family)
     if family in TRACKED:
         _connection(draw, rule)

@@ -48,6 +48,19 @@ CONNTRACK_PRIORITY = -200
 OTHER_HOOKS = {"synproxy": ("input", "forward"), "flow": ("forward",)}
 """The validate functions of net/netfilter/nft_synproxy.c and nft_flow_offload.c."""
 
+_COMING = ("prerouting", "input", "forward")
+_LEAVING = ("forward", "output", "postrouting")
+_EVERY = ("prerouting", "input", "forward", "output", "postrouting")
+_LINK_HOOKS: dict[tuple[str, ...], tuple[str, ...]] = {
+    _COMING: ("ingress",),
+    _LEAVING: ("egress",),
+    _EVERY: ("ingress", "egress"),
+}
+"""What the hooks of a netdev table are, as nft_fib_validate() of net/netfilter/nft_fib.c has it."""
+
+SIZING_FAMILIES = ("inet", "ip", "ip6")
+"""Where packets that leave have a route whose size is known (nft_rt_validate() of net/netfilter/nft_rt.c)."""
+
 INTERESTING = HOLDING | {"vmap", "notrack", "reject", *NAT_HOOKS, *OTHER_HOOKS}
 """The keys that tie a rule to its chain; beside them only ``verdict: reject``."""
 
@@ -269,7 +282,7 @@ def check_statements(table: Table, calls: Calls, problems: list[Problem]) -> Non
             if reached is None:
                 reached = _reached(table, calls)
             for base in reached[chain.name]:
-                problem = _misplaced(key, base, table.family)
+                problem = _misplaced(key, value, base, table.family)
                 if problem is not None:
                     message, allowed = problem
                     if base is not chain:
@@ -287,11 +300,17 @@ def _statements(chain: Chain) -> Iterator[tuple[str, str, Any]]:
     indices.update(
         index for index in having(chain.by_keys, ("verdict",)) if rules[index]["verdict"] == "reject"
     )
+    indices.update(having(chain.by_keys, ("fib",)))
+    indices.update(index for index in having(chain.by_keys, ("set",)) if _by_route(rules[index]))
     for index in sorted(indices):
         for below, rule in with_inner(rules[index]):
             place = place_of(index, below)
             if rule.get("verdict") == "reject" and "reject" not in rule:
                 yield place, "verdict", "reject"
+            if isinstance(rule.get("fib"), str):
+                yield place, "fib", rule["fib"]
+            if _by_route(rule):
+                yield place, "set.mss", rule["set"]["mss"]
             if isdisjoint(rule):
                 continue
             for key in (*NAT_HOOKS, *OTHER_HOOKS, "reject", "notrack"):
@@ -304,6 +323,12 @@ def _statements(chain: Chain) -> Iterator[tuple[str, str, Any]]:
                         for key in statement:
                             if key in NAT_HOOKS or key in OTHER_HOOKS or key == "reject":
                                 yield place, "expr[%d].%s" % (number, key), statement[key]
+
+
+def _by_route(rule: dict[str, Any]) -> bool:
+    """Whether a rule sets a segment size by the packet's route."""
+    value = rule.get("set")
+    return isinstance(value, dict) and isinstance(value.get("mss"), str) and value["mss"].startswith("rt")
 
 
 def _reached(table: Table, calls: Calls) -> dict[str, list[Chain]]:
@@ -324,7 +349,7 @@ def _reached(table: Table, calls: Calls) -> dict[str, list[Chain]]:
     return reached
 
 
-def _misplaced(key: str, base: Chain, family: str) -> tuple[str, str] | None:
+def _misplaced(key: str, value: Any, base: Chain, family: str) -> tuple[str, str] | None:
     """What is wrong with a statement on the hook of ``base``, and what is allowed; None if nothing is."""
     word = key.rpartition(".")[2]
     if word in NAT_HOOKS:
@@ -344,6 +369,13 @@ def _misplaced(key: str, base: Chain, family: str) -> tuple[str, str] | None:
             return None
         allowed = "hook %s" % ", ".join(hooks) if hooks else "drop"
         return "no reject on hook %s in a table of family %s" % (base.hook, family), allowed
+    if word in ("fib", "mss"):
+        hooks = _fib_hooks(value, family) if word == "fib" else _LEAVING if family in SIZING_FAMILIES else ()
+        if base.hook in hooks:
+            return None
+        message = "this is not known on hook %s in a table of family %s" % (base.hook, family)
+        allowed = "hook %s" % ", ".join(hooks)
+        return message, allowed if hooks else "a table of family %s" % ", ".join(SIZING_FAMILIES)
     if base.hook in NOTRACK_HOOKS and base.priority < CONNTRACK_PRIORITY:
         return None
     return (
@@ -351,3 +383,15 @@ def _misplaced(key: str, base: Chain, family: str) -> tuple[str, str] | None:
         % (base.hook, base.priority),
         "hook %s at a priority below %d, such as raw" % (" or ".join(NOTRACK_HOOKS), CONNTRACK_PRIORITY),
     )
+
+
+def _fib_hooks(question: str, family: str) -> tuple[str, ...]:
+    """Where the routing table can be asked this: an interface is known on one side of routing only."""
+    words = question.lstrip("! ").split()
+    flags = [word for word in words[: words.index("type")] if word != "."] if "type" in words else words
+    hooks: tuple[str, ...] = _EVERY
+    if "iif" in flags or "type" not in words:
+        hooks = _COMING
+    elif "oif" in flags:
+        hooks = _LEAVING
+    return _LINK_HOOKS[hooks] if family == "netdev" else hooks

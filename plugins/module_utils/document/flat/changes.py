@@ -16,6 +16,10 @@ from .stateful import object_of
 from .tos import field
 from .values import Statement, at, integer, mapping, scalar, symbolic
 
+SEGMENT_SIZE = {"tcp option": {"name": "maxseg", "field": "size"}}
+OF_ROUTE = "rt mtu"
+"""The largest segment that fits into packets of the route's size, in nft's words."""
+
 _class_id = symbolic("classid")
 _dscp = symbolic("dscp")
 _ecn = symbolic("ecn")
@@ -43,6 +47,16 @@ def _priority(value: Any, draft: Draft) -> Statement:
 
 def _zone(value: Any, draft: Draft) -> Statement:
     return _mangle({"ct": {"key": "zone"}}, integer(value, 0, 0xFFFF, "conntrack zone"))
+
+
+def _segment_size(value: Any, draft: Draft) -> Statement:
+    if draft.protocol is not None:
+        draft.needs_protocol("a segment size", ("tcp",))
+    if value == OF_ROUTE:
+        return _mangle(SEGMENT_SIZE, {"rt": {"key": "mtu"}})
+    if isinstance(value, str) and not value.isdecimal():
+        raise DocumentError("no segment size", found=value, allowed='1 to 65535, or "%s"' % OF_ROUTE)
+    return _mangle(SEGMENT_SIZE, integer(value, 1, 0xFFFF, "segment size"))
 
 
 def _mangle(key: Statement, value: Any) -> Statement:
@@ -84,6 +98,7 @@ FIELDS: dict[str, tuple[Callable[[Any, Draft], Statement], frozenset[str]]] = {
     "dscp": (_set_dscp, ROUTED),
     "ecn": (_set_ecn, ROUTED),
     "priority": (_priority, ROUTED | {"arp"}),
+    "mss": (_segment_size, ROUTED),
     "ct_zone": (_zone, TRACKED),
     "ct_helper": (_object("ct helper"), TRACKED),
     "ct_timeout": (_object("ct timeout"), TRACKED),

@@ -35,7 +35,15 @@ def _lower_type(value: Any, draft: Draft) -> list[Statement]:
     return [match_values({"payload": {"protocol": "ether", "field": "type"}}, value, _type)]
 
 
+_packet_type = symbolic("pkt_type")
+
+
+def _lower_packet_type(value: Any, draft: Draft) -> list[Statement]:
+    return [match_values({"meta": {"key": "pkttype"}}, value, _packet_type)]
+
+
 MATCHES = {
+    "pkttype": Key(_lower_packet_type),
     "ether_saddr": _address("saddr"),
     "ether_daddr": _address("daddr"),
     "ether_type": Key(_lower_type, families=ROUTED),

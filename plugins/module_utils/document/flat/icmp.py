@@ -28,10 +28,10 @@ def _key(protocol: str, field: str) -> Key:
         return data_type.json_of(data_type.number_of(item))
 
     def lower(value: Any, draft: Draft) -> list[Statement]:
-        if "protocol" in draft.rule and draft.protocols() != [name]:
+        if draft.protocol is not None and draft.protocols() != [name]:
             raise DocumentError(
                 "an %s %s does not go with this protocol" % (protocol, field),
-                found={"protocol": draft.rule["protocol"]},
+                found={draft.protocol_key: draft.rule[draft.protocol_key]},
                 allowed="protocol %s, or none" % protocol,
             )
         for key in (

@@ -9,6 +9,7 @@ looked up when the document is applied: the interface has to exist by then.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from ...errors import DocumentError, nearest
@@ -62,27 +63,31 @@ def _by_name(selector: str) -> Key:
     return Key(lower)
 
 
+def existing(item: Scalar, key: str) -> str:
+    """The name of an interface that exists, the object it is; ``key`` would compare its index.
+
+    Where the document is for another host, names are taken for known. Raises DocumentError.
+    """
+    if not isinstance(item, str):
+        raise DocumentError("an interface is named", found=item, allowed=EXISTING)
+    if name_of(item) != item or item.endswith("*"):
+        raise DocumentError(
+            "a prefix stands for no index", found=item, allowed=EXISTING, cure="write %sname" % key
+        )
+    if TYPES["iface_index"].named(item) is None:
+        close = nearest(item, interfaces.names())
+        later = "%sname also matches one that comes later" % key
+        raise DocumentError(
+            "no such interface", found=item, allowed=EXISTING, cure=" ".join(filter(None, (close, later)))
+        )
+    return item
+
+
 def _by_index(selector: str) -> Key:
     left = {"meta": {"key": selector}}
 
-    def existing(item: Scalar) -> Scalar:
-        """Where the document is for another host, names are taken for known."""
-        if isinstance(item, int):
-            raise DocumentError("an interface is named", found=item, allowed=EXISTING)
-        if name_of(item) != item or item.endswith("*"):
-            raise DocumentError(
-                "a prefix stands for no index", found=item, allowed=EXISTING, cure="write %sname" % selector
-            )
-        if TYPES["iface_index"].named(item) is None:
-            close = nearest(item, interfaces.names())
-            later = "%sname also matches one that comes later" % selector
-            raise DocumentError(
-                "no such interface", found=item, allowed=EXISTING, cure=" ".join(filter(None, (close, later)))
-            )
-        return item
-
     def lower(value: Any, draft: Draft) -> list[Statement]:
-        return [match_values(left, value, existing, draft.refer("iface_index"))]
+        return [match_values(left, value, partial(existing, key=selector), draft.refer("iface_index"))]
 
     return Key(lower)
 

@@ -34,6 +34,9 @@ ROUTED = frozenset(("ip", "ip6", "inet", "bridge", "netdev"))
 TRACKED = frozenset(("ip", "ip6", "inet", "bridge"))
 TRANSLATED = frozenset(("ip", "ip6", "inet"))
 
+PROTOCOL_KEYS = ("protocol", "ip_protocol", "ip6_nexthdr")
+"""The keys that name the transport protocol; the first of them that a rule has is what counts."""
+
 PORT_PROTOCOLS = ("tcp", "udp", "sctp", "dccp", "udplite")
 
 Lower = Callable[[Any, "Draft"], list[Statement]]
@@ -103,6 +106,7 @@ class Draft:
     ``network``  the network of the alternative being made, None where it is bound to none
     ``bound``    whether the rule's own values or its table leave only one network
     ``first``    the first of the rule's keys that is a statement and no match, if there is one
+    ``protocol`` the values of the key ``protocol_key``, which names the transport protocol
     ``memo``     what a key found out for one alternative and wants for the next
     ``inner``    lowers a rule inside this one; None where this one is inside another itself
     """
@@ -117,6 +121,7 @@ class Draft:
         "memo",
         "network",
         "protocol",
+        "protocol_key",
         "rule",
     )
 
@@ -138,20 +143,26 @@ class Draft:
         self.bound = family in ("ip", "ip6", "arp")
         self.memo: dict[str, Any] = {}
         self.protocol: Values | None = None
+        self.protocol_key = ""
 
     def read_protocol(self) -> bool:
-        """Resolve ``protocol`` once, to the names nft prints; true when done. Raises DocumentError."""
-        if "protocol" not in self.rule:
+        """Resolve the protocol once, to the names nft prints; true when done. Raises DocumentError."""
+        key = next((one for one in PROTOCOL_KEYS if one in self.rule), "")
+        if not key:
             return True
         protocol = TYPES["inet_proto"]
-        values = values_of(self.rule["protocol"])
-        self.protocol = Values(
-            [
-                (place, at(place, lambda one: protocol.json_of(protocol.number_of(one)), item))
-                for place, item in values.items
-            ],
-            values.negated,
-        )
+        try:
+            values = values_of(self.rule[key])
+            self.protocol = Values(
+                [
+                    (place, at(place, lambda one: protocol.json_of(protocol.number_of(one)), item))
+                    for place, item in values.items
+                ],
+                values.negated,
+            )
+        except DocumentError as error:
+            raise error.at(key) from None
+        self.protocol_key = key
         return True
 
     def protocols(self) -> list[str | int]:
@@ -165,13 +176,13 @@ class Draft:
         bound = self.protocols()
         if bound and all(one in allowed for one in bound):
             return
-        found = self.rule.get("protocol")
+        found = self.rule.get(self.protocol_key)
         names = ", ".join(allowed)
         if found is None:
             raise DocumentError("%s needs a protocol" % what, cure="add protocol: %s" % allowed[0])
         raise DocumentError(
             "%s does not go with this protocol" % what,
-            found={"protocol": found},
+            found={self.protocol_key: found},
             allowed="protocol %s" % names if len(allowed) == 1 else "protocol one of %s" % names,
         )
 

@@ -19,8 +19,10 @@ from ..declared import Declared
 from . import (
     addresses,
     changes,
+    clock,
     conntrack,
     ethernet,
+    fib,
     fragments,
     icmp,
     interfaces,
@@ -39,7 +41,7 @@ from . import (
     updates,
     verdicts,
 )
-from .key import NETWORKS, Draft, Key
+from .key import NETWORKS, PROTOCOL_KEYS, Draft, Key
 from .values import Statement, switched_on, text
 
 MATCHES: dict[str, Key] = {
@@ -49,6 +51,7 @@ MATCHES: dict[str, Key] = {
     **addresses.MATCHES,
     **network.MATCHES,
     **tos.MATCHES,
+    **fib.MATCHES,
     **fragments.MATCHES,
     **ports.MATCHES,
     **icmp.MATCHES,
@@ -56,6 +59,7 @@ MATCHES: dict[str, Key] = {
     **conntrack.MATCHES,
     **marks.MATCHES,
     **owners.MATCHES,
+    **clock.MATCHES,
     **lookups.MATCHES,
 }
 """What a packet is tested for, in the order of the statements."""
@@ -137,10 +141,10 @@ def lower(
     )
     draft.first = next((name for name in known if name in STATEMENTS and rule[name] is not False), "")
     rows: list[list[Statement]] = []
-    if "protocol" not in known and verdicts.resets_tcp(draft):
+    if not rule.keys() & PROTOCOL_KEYS and verdicts.resets_tcp(draft):
         known = sorted([*known, "protocol"], key=ORDER.__getitem__)
         draft.rule = rule = {**rule, "protocol": "tcp"}
-    if _try(problems, draft.read_protocol, "protocol"):
+    if _try(problems, draft.read_protocol):
         rows = _alternatives(draft, known, problems)
     both_ways = _try(problems, lambda: switched_on(rule.get("bidirectional", False)), "bidirectional")
     if problems:
@@ -154,7 +158,10 @@ def lower(
 
 def _reversed(rule: Mapping[str, Any]) -> dict[str, Any]:
     """The flat rule for packets of the other direction."""
-    return {SWAPPED.get(key, key): _swapped(rule[key]) for key in rule if key != "bidirectional"}
+    reverse = {SWAPPED.get(key, key): _swapped(rule[key]) for key in rule if key != "bidirectional"}
+    if "fib" in reverse:
+        reverse["fib"] = fib.swapped(reverse["fib"])
+    return reverse
 
 
 def _swapped(value: Any) -> Any:
@@ -281,7 +288,9 @@ def _possible_networks(draft: Draft, known: list[str], problems: list[Problem]) 
             kinds = [" and ".join(addresses.KIND[one] for one in some) for some in (found, possible)]
             problems.append(
                 Problem(
-                    "no packet can match: this is %s, but %s is %s" % (kinds[0], by, kinds[1]), name, value
+                    "no packet can match: this is %s, but %s is %s" % (kinds[0], by or "the table", kinds[1]),
+                    name,
+                    value,
                 )
             )
             continue

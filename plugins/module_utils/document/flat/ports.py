@@ -1,14 +1,18 @@
 # SPDX-FileCopyrightText: The rempart authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``protocol``, ``sport`` and ``dport``: the transport protocol and its ports."""
+"""The transport protocol and its ports: ``protocol``, ``sport`` and ``dport``.
+
+``protocol`` is what the kernel found behind all headers. ``ip_protocol`` and ``ip6_nexthdr`` are
+the bytes of the network header: behind the latter there may be an extension header first.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from .key import PORT_PROTOCOLS, ROUTED, Draft, Key
-from .values import Statement, match, match_values, numeric, right_of, spanning
+from .values import Statement, match, match_values, numeric, right_of, spanning, symbolic
 
 _port = spanning(numeric("inet_service"), 0, 65535)
 
@@ -47,7 +51,24 @@ def _ports(field: str) -> Key:
     return Key(lower, families=ROUTED)
 
 
+_protocol_name = symbolic("inet_proto")
+
+
+def _header_field(network: str, field: str) -> Key:
+    left = {"payload": {"protocol": network, "field": field}}
+
+    def lower(value: Any, draft: Draft) -> list[Statement]:
+        return [match_values(left, value, _protocol_name)]
+
+    def networks(value: Any, draft: Draft) -> tuple[str, ...]:
+        return (network,)
+
+    return Key(lower, networks=networks, implies=True, families=ROUTED)
+
+
 MATCHES = {
+    "ip_protocol": _header_field("ip", "protocol"),
+    "ip6_nexthdr": _header_field("ip6", "nexthdr"),
     "protocol": Key(_lower_protocol, families=ROUTED),
     "sport": _ports("sport"),
     "dport": _ports("dport"),

@@ -78,7 +78,7 @@ def _lower_syn(value: Any, draft: Draft) -> list[Statement]:
 
 
 def _needs_tcp(draft: Draft) -> None:
-    if "protocol" in draft.rule:
+    if draft.protocol is not None:
         draft.needs_protocol("a test of TCP flags", ("tcp",))
 
 

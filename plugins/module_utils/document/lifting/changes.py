@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..flat.changes import OF_ROUTE
 from ..flat.marks import CT_MARK, META_MARK
 from .draft import Action, Draft, NotFlat, Selector, is_whole, plain, selector_of
 from .selections import lookup_of
@@ -16,6 +17,7 @@ _FIELDS: dict[Selector, str] = {
     ("ct", "mark"): "ct_mark",
     ("meta", "priority"): "priority",
     ("ct", "zone"): "ct_zone",
+    ("tcp option", "maxseg", "size"): "mss",
     **{("payload", network, name): name for network in ("ip", "ip6") for name in ("dscp", "ecn")},
 }
 _MARKS: dict[str, tuple[Any, str, Any]] = {
@@ -34,6 +36,8 @@ def _mangle(draft: Draft, value: Any) -> None:
     given = value["value"]
     if isinstance(given, dict) and "map" in given:
         done[name] = {"map": lookup_of(draft, given["map"])}
+    elif name == "mss" and given == {"rt": {"key": "mtu"}}:
+        done[name] = OF_ROUTE
     else:
         done[name] = _mark(name, given) if name in _MARKS else plain(given)
     if selector[0] == "payload":

@@ -7,12 +7,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..flat.selections import FIELDS
 from .draft import Action, Draft, Lifter, NotFlat, Selector, under, words_of, written
+from .lookups import lookup_by
 
 
 def _flags(key: str) -> Lifter:
     def lift(draft: Draft, op: str, right: Any) -> None:
-        draft.put(key, words_of(op, right))
+        if isinstance(right, dict) and key in FIELDS:
+            # each is an element then, and not a bit
+            lookup_by(draft, op, key, right)
+        else:
+            draft.put(key, words_of(op, right))
 
     return lift
 

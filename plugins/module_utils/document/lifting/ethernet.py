@@ -8,6 +8,7 @@ from __future__ import annotations
 from .draft import Lifter, Selector, under
 
 MATCHES: dict[Selector, Lifter] = {
+    ("meta", "pkttype"): under("pkttype"),
     ("payload", "ether", "saddr"): under("ether_saddr"),
     ("payload", "ether", "daddr"): under("ether_daddr"),
     ("payload", "arp", "saddr ether"): under("ether_saddr"),

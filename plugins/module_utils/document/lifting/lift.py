@@ -17,8 +17,10 @@ from ..inline import LEADING
 from . import (
     addresses,
     changes,
+    clock,
     conntrack,
     ethernet,
+    fib,
     fragments,
     icmp,
     interfaces,
@@ -54,6 +56,7 @@ MATCHES: dict[Selector, Lifter] = {
     **conntrack.MATCHES,
     **marks.MATCHES,
     **owners.MATCHES,
+    **clock.MATCHES,
 }
 """By what is compared, in the words of libnftables-json(5)."""
 
@@ -126,6 +129,9 @@ def _match(draft: Draft, value: dict[str, Any]) -> None:
     op, left, right = value["op"], value["left"], value["right"]
     if "concat" in left:
         lookups.lookup(draft, op, left, right)
+        return
+    if "fib" in left:
+        fib.fib(draft, op, left["fib"], right)
         return
     if "&" in left:
         inner, mask = left["&"]

@@ -14,9 +14,13 @@ from .selections import lookup_of, selection_of
 
 def lookup(draft: Draft, op: str, left: Any, right: Any) -> None:
     """A match of a concatenation with a set. Raises NotFlat."""
+    lookup_by(draft, op, selection_of(draft, left), right)
+
+
+def lookup_by(draft: Draft, op: str, key: Any, right: Any) -> None:
+    """The same by the flat key, or the list of them. Raises NotFlat."""
     if op not in ("==", "!="):
         raise NotFlat(op)
-    key = selection_of(draft, left)
     if isinstance(right, str):
         where: Any = "!" + right if op == "!=" else right
     else:

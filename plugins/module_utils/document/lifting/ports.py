@@ -1,14 +1,14 @@
 # SPDX-FileCopyrightText: The rempart authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``protocol``, ``sport`` and ``dport``."""
+"""``protocol``, ``ip_protocol``, ``ip6_nexthdr``, ``sport`` and ``dport``."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ..flat.key import PORT_PROTOCOLS
-from .draft import Draft, Lifter, NotFlat, Selector, under, written
+from .draft import Draft, Lifter, NotFlat, Selector, named, under, written
 
 
 def _port(header: str, key: str) -> Lifter:
@@ -22,6 +22,8 @@ def _port(header: str, key: str) -> Lifter:
 
 MATCHES: dict[Selector, Lifter] = {
     ("meta", "l4proto"): under("protocol"),
+    ("payload", "ip", "protocol"): named("ip_protocol", "ip"),
+    ("payload", "ip6", "nexthdr"): named("ip6_nexthdr", "ip6"),
     **{
         ("payload", header, key): _port(header, key)
         for header in (*PORT_PROTOCOLS, "th")

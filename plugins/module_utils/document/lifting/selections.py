@@ -17,6 +17,7 @@ _NAMES: dict[Selector, tuple[str, str]] = {
     ("meta", "iifname"): ("iifname", ""),
     ("meta", "oif"): ("oif", ""),
     ("meta", "oifname"): ("oifname", ""),
+    ("meta", "pkttype"): ("pkttype", ""),
     ("meta", "length"): ("length", ""),
     ("meta", "l4proto"): ("protocol", ""),
     ("meta", "mark"): ("mark", ""),
@@ -25,6 +26,8 @@ _NAMES: dict[Selector, tuple[str, str]] = {
     ("payload", "ether", "type"): ("ether_type", ""),
     ("payload", "ip", "ttl"): ("ttl", "ip"),
     ("payload", "ip6", "hoplimit"): ("hoplimit", "ip6"),
+    ("payload", "ip", "protocol"): ("ip_protocol", "ip"),
+    ("payload", "ip6", "nexthdr"): ("ip6_nexthdr", "ip6"),
     ("ct", "state"): ("ct_state", ""),
     ("ct", "direction"): ("ct_direction", ""),
     ("ct", "zone"): ("ct_zone", ""),
@@ -44,11 +47,15 @@ for _network, _protocol in (("ip", "icmp"), ("ip6", "icmpv6")):
 
 _PORTS = ("sport", "dport")
 
+_COMPARED = frozenset(
+    ("nfproto", "pkttype", "length", "protocol", "ip_protocol", "ip6_nexthdr",
+     "ether_type", "ttl", "hoplimit", "dscp", "ecn")
+)  # fmt: skip
+
 NO_REFERENCES = frozenset(
     selector
     for selector, (name, _unused) in _NAMES.items()
-    if name in ("nfproto", "length", "protocol", "ether_type", "ttl", "hoplimit", "dscp", "ecn")
-    or (name.startswith("ct_") and name != "ct_mark")
+    if name in _COMPARED or (name.startswith("ct_") and name != "ct_mark")
 )
 """What a flat key of its own does not compare with a named set."""
 

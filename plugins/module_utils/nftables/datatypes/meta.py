@@ -190,7 +190,8 @@ class _Date(DataType):
     def number_of(self, value: object, bits: int = 0) -> int:
         """From ``YYYY-MM-DD [HH:MM[:SS]]`` in local time or seconds since 1970. Raises DatatypeError."""
         if isinstance(value, str) and "-" in value:
-            return self._parsed(value) * 1000000000
+            # another one where the host moves to another time zone
+            return looked_up(self.name, value, self._parsed(value) * 1000000000) or 0
         return super().number_of(value, 33) * 1000000000
 
     def json_of(self, number: int) -> str | int | bool | list[str | int]:
@@ -233,7 +234,8 @@ class _Hour(DataType):
             hour, minute, second = (int(part) for part in (*parts, "0")[:3])
             if hour > 23 or minute > 59 or second > 59:
                 raise self._unknown(value)
-            return (hour * 3600 + minute * 60 + second - _gmtoff()) % 86400
+            # another one in summer
+            return looked_up(self.name, value, (hour * 3600 + minute * 60 + second - _gmtoff()) % 86400) or 0
         number = super().number_of(value)
         if number >= 86400:
             raise DatatypeError("a day has 86400 seconds", value, self.allowed())
