@@ -13,6 +13,7 @@ import os
 import sys
 from typing import Any
 
+from ..document.devices import is_prefix
 from ..errors import KernelError, RempartError
 from ..netlink import namespace
 from ..ruleset.reconcile import Names, Source, reconcile
@@ -117,13 +118,17 @@ def _said(tables: list[Any], error: Exception) -> str:
 
 
 def devices_of(tables: list[Any]) -> set[str]:
-    """The devices that chains and flowtables of tables are bound to."""
+    """The devices that chains and flowtables of tables need.
+
+    Those that a prefix stands for are none of them: the kernel binds them as they come.
+    """
     found: set[str] = set()
     for table in tables:
         for key in ("chains", "flowtables"):
             for one in table.get(key) or ():
                 given = one.get("devices", one.get("device", ()))
-                found.update([given] if isinstance(given, str) else given)
+                listed = [given] if isinstance(given, str) else given
+                found.update(one for one in listed if not is_prefix(one))
     return found
 
 

@@ -46,5 +46,5 @@ def read_flowtable(value: Any, family: str, place: str, problems: list[Problem])
     if len(given) == 2:
         problems.append(Problem("device beside devices", place, allowed="device: name, or devices: [names]"))
     elif given:
-        devices = read_devices(value[given[0]], "flowtable", "%s.%s" % (place, given[0]), problems)
+        devices = read_devices(value[given[0]], "%s.%s" % (place, given[0]), problems)
     return DeclaredFlowtable(name, hook, priority or 0, devices, tuple(flags), place)

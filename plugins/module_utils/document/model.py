@@ -354,4 +354,4 @@ def _devices(value: dict[str, Any], chain: Chain, problems: list[Problem]) -> No
         message = "device beside devices" if given else "a chain on hook %s needs a device" % chain.hook
         problems.append(Problem(message, place, allowed="device: name, or devices: [names]"))
         return
-    chain.devices = read_devices(value[given[0]], "chain", "%s.%s" % (place, given[0]), problems)
+    chain.devices = read_devices(value[given[0]], "%s.%s" % (place, given[0]), problems)

@@ -723,10 +723,16 @@ def _signed(found: dict[int, bytes], kind: int) -> int:
 def _device_names(hook: dict[int, bytes], several: int, one: int = 0) -> tuple[str, ...]:
     if several in hook:
         return tuple(
-            _decode(payload) + ("*" if kind == uapi.NFTA_DEVICE_PREFIX else "")
+            _decode(payload) + "*" if kind == uapi.NFTA_DEVICE_PREFIX else _whole_name(payload)
             for kind, payload in walk(hook[several])
         )
-    return (_decode(hook[one]),) if one in hook else ()
+    return (_whole_name(hook[one]),) if one in hook else ()
+
+
+def _whole_name(payload: bytes) -> str:
+    """A device's name; a star at its end is written ``\\*``, since another stands for any ending."""
+    name = _decode(payload)
+    return name[:-1] + "\\*" if name.endswith("*") else name
 
 
 def _text_attribute(kind: int, text: str) -> bytes:

@@ -37,7 +37,8 @@ _LENGTH = struct.Struct("=I")  # the first member of struct nlmsghdr
 class Hook:
     """Where a base chain sits: hook number (NF_*), priority (signed), and its devices.
 
-    A device that ends in ``*`` is a name prefix, which Linux 6.16 and later take.
+    A device that ends in ``*`` is a name prefix, which Linux 6.16 and later take; ``\\*`` is a
+    star that belongs to the name.
     """
 
     __slots__ = ("devices", "number", "priority")
@@ -450,9 +451,9 @@ def _optional(kind: int, payload: bytes) -> bytes:
 
 
 def _device(name: str) -> bytes:
-    if name.endswith("*"):
+    if name.endswith("*") and not name.endswith("\\*"):
         return attribute(uapi.NFTA_DEVICE_PREFIX, name[:-1].encode("utf-8", "surrogateescape"))
-    return _text(uapi.NFTA_DEVICE_NAME, name)
+    return _text(uapi.NFTA_DEVICE_NAME, name[:-2] + "*" if name.endswith("*") else name)
 
 
 def _devices(one: int, several: int, names: Sequence[str]) -> bytes:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import errno
 import os
 
+from ..document.devices import is_prefix
 from ..errors import KernelError, Problem, RempartError
 from ..netlink.socket import Refusal, Refused, reason
 from . import describe
+from .desired import DesiredChain, DesiredFlowtable
 from .kernel import KernelRule
 from .rules import DesiredRule
 from .steps import ChainPlan, FlowtablePlan, ObjectPlan, Plan, Purpose
@@ -92,6 +94,8 @@ def _blame(code: int, text: str, purpose: Purpose) -> Problem:
         elif isinstance(part, FlowtablePlan):
             kind = word = "flowtable"
         place = table.desired.places.get((kind, part.name), "") if table.desired else ""
+        if isinstance(part, FlowtablePlan) and code == errno.EINVAL and _has_prefix(part.desired):
+            cure = _PREFIXES
         if word == "set" and code in _SETS:
             why, cure = _SETS[code]
         return Problem("the kernel refused %s %s: %s" % (word, part.name, why), place, cure=cure)
@@ -100,9 +104,18 @@ def _blame(code: int, text: str, purpose: Purpose) -> Problem:
         if code == errno.EOPNOTSUPP and chain.desired and chain.desired.flags:
             # nft_chain_offload_support() and nft_flow_offload_chain() of net/netfilter/nf_tables_offload.c
             cure = "offload wants devices that can do it, a priority above 0 and the policy accept"
+        if code == errno.EINVAL and _has_prefix(chain.desired):
+            cure = _PREFIXES
         return Problem("the kernel refused chain %s: %s" % (chain.name, why), place, cure=cure)
     place = table.desired.source.place if table.desired else ""
     return Problem("the kernel refused table %s %s: %s" % (table.family, table.name, why), place, cure=cure)
+
+
+_PREFIXES = "a prefix of devices takes Linux 6.16 or later: name the devices"
+
+
+def _has_prefix(desired: DesiredChain | DesiredFlowtable | None) -> bool:
+    return desired is not None and desired.hook is not None and any(map(is_prefix, desired.hook.devices))
 
 
 _SETS = {

@@ -117,13 +117,20 @@ def render_chain(chain: dict[str, Any], rules: Iterable[Rule] = (), family: str 
     return lines
 
 
+def _device_list(devices: list[str]) -> str:
+    """In quotes, as nft since 1.1.4, where earlier ones could not list or read them anyway: with a prefix."""
+    if any(device.endswith("*") for device in devices):
+        devices = [quoted(device) for device in devices]
+    return ", ".join(devices)
+
+
 def _hook(chain: dict[str, Any], family: str) -> str:
     devices = _words(chain.get("dev"))
     text = "type %s hook %s" % (chain.get("type", "filter"), chain["hook"])
     if len(devices) == 1:
         text += " device " + quoted(devices[0])
     elif devices:
-        text += " devices = { %s }" % ", ".join(devices)
+        text += " devices = { %s }" % _device_list(devices)
     priority = render_priority(chain.get("prio", 0), family, chain["hook"])
     text += " priority %s; policy %s;" % (priority, chain.get("policy", "accept"))
     flags = _words(chain.get("flags"))
@@ -284,7 +291,7 @@ def _flowtable(body: dict[str, Any]) -> list[str]:
     priority = render_priority(body.get("prio", 0), "netdev", "ingress")
     lines.append("\t\thook %s priority %s" % (body.get("hook", "ingress"), priority))
     if devices:
-        lines.append("\t\tdevices = { %s }" % ", ".join(devices))
+        lines.append("\t\tdevices = { %s }" % _device_list(devices))
     flags = _words(body.get("flags"))
     if flags:
         lines.append("\t\tflags " + ",".join(flags))
