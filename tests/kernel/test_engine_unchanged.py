@@ -91,10 +91,14 @@ def time_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]
     time.tzset()
 
 
-def test_an_hour_that_means_another_one(netns: Namespace, time_zone: Callable[[str], None]) -> None:
+@pytest.mark.parametrize(
+    "rule", [{"hour": "08:00-17:00"}, {"hour": ["22:00-06:00", "12:00"]}, {"time": "2026-01-31 - 2026-02-01"}]
+)
+def test_an_hour_that_means_another_one(
+    netns: Namespace, time_zone: Callable[[str], None], rule: dict[str, Any]
+) -> None:
     """The kernel compares hours of UTC; a host's move, or its summer time, makes others of them."""
-    rules = [{"hour": "08:00-17:00"}, {"hour": ["22:00-06:00", "12:00"]}, {"time": "2026-01-31 - 2026-02-01"}]
-    document = {"tables": [{"name": "t", "chains": [{"name": "c", "rules": rules}]}]}
+    document = {"tables": [{"name": "t", "chains": [{"name": "c", "rules": [rule]}]}]}
     for zone in ("UTC0", "EAST-10", "WEST5"):
         time_zone(zone)
         outcome = apply(document, netns)

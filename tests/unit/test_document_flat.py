@@ -13,6 +13,7 @@ import pytest
 from rempart.document.flat import KEYS, lower
 from rempart.document.model import FAMILIES
 from rempart.errors import DocumentError
+from rempart.nftables.datatypes import lookups
 
 from tests.support.declared import declared_table
 
@@ -104,6 +105,16 @@ def addresses_of(rows: list[list[dict[str, Any]]], field: str) -> list[Any]:
         for statement in row
         if "match" in statement and statement["match"]["left"].get("payload", {}).get("field") == field
     ]
+
+
+@pytest.mark.parametrize("name", ["wan0", "6in4-wan", "_x", "\u00e9th0"])
+def test_an_interface_of_another_host_is_taken_for_known(name: str) -> None:
+    for rule in ({"iif": name}, {"fib": "saddr . iif oif %s" % name}):
+        assert problems_of(rule)[0][1] == "no such interface"
+        with lookups.elsewhere():
+            assert lower(rule, "inet")
+    with lookups.elsewhere():
+        assert problems_of({"iif": "7"}) == [("iif", "no such interface")]
 
 
 WEB = {"web": ["192.0.2.1", "192.0.2.2", "2001:db8::1"], "db": ["198.51.100.1", "2001:db8::2", "2001:db8::3"]}

@@ -147,12 +147,18 @@ class Draft:
 
     def read_protocol(self) -> bool:
         """Resolve the protocol once, to the names nft prints; true when done. Raises DocumentError."""
-        key = next((one for one in PROTOCOL_KEYS if one in self.rule), "")
-        if not key:
+        rule = self.rule
+        if "protocol" in rule:
+            key = "protocol"
+        elif "ip_protocol" in rule:
+            key = "ip_protocol"
+        elif "ip6_nexthdr" in rule:
+            key = "ip6_nexthdr"
+        else:
             return True
         protocol = TYPES["inet_proto"]
         try:
-            values = values_of(self.rule[key])
+            values = values_of(rule[key])
             self.protocol = Values(
                 [
                     (place, at(place, lambda one: protocol.json_of(protocol.number_of(one)), item))

@@ -141,7 +141,7 @@ def lower(
     )
     draft.first = next((name for name in known if name in STATEMENTS and rule[name] is not False), "")
     rows: list[list[Statement]] = []
-    if not rule.keys() & PROTOCOL_KEYS and verdicts.resets_tcp(draft):
+    if "protocol" not in rule and verdicts.resets_tcp(draft) and rule.keys().isdisjoint(PROTOCOL_KEYS):
         known = sorted([*known, "protocol"], key=ORDER.__getitem__)
         draft.rule = rule = {**rule, "protocol": "tcp"}
     if _try(problems, draft.read_protocol):
