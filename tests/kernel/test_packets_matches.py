@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.packets import icmp, ip, tcp, udp
-from tests.support.routed import CLIENT, FORGED, LAN, OUTSIDE, SERVER, Routed, judged
+from tests.support.routed import CLIENT, FORGED, LAN, OUTSIDE, SERVER, Routed, judged, reaching, rules
 
 
 def from4(*sources: str) -> list[bytes]:
@@ -317,6 +317,22 @@ def test_what_the_routing_table_says(hosts: Routed, row: Row) -> None:
     rule, matched, others = row
     expected = [(0, 0), (len(matched), sum(len(packet) for packet in matched))]
     assert judged(hosts, rule, others, matched, hook="prerouting", priority="raw") == expected
+
+
+def test_forged_sources_are_dropped_and_hosts_without_an_address_are_not(hosts: Routed) -> None:
+    """The rules of docs/document.md. Who looks whether its address is taken has none yet (RFC 4862)."""
+    rules(
+        hosts.router,
+        {"ether_saddr": "!" + FORGED, "verdict": "accept"},
+        {"icmpv6_type": ["nd-neighbor-solicit", "nd-neighbor-advert"], "counter": True, "verdict": "accept"},
+        {"fib": "saddr . iif oif missing", "counter": True, "verdict": "drop"},
+        {"counter": True, "verdict": "drop"},
+        hook="prerouting",
+        priority="raw",
+    )
+    looking = icmp("::", "ff02::1:ff00:1", 135, data=b"\0" * 20, ttl=255)
+    hosts.send([looking, *from4(SERVER[4], "192.0.2.1"), *from6(SERVER[6]), *A4, *A6])
+    assert [one[0] for one in reaching(hosts.router, 2)] == [1, 3, 2]
 
 
 def clock(hours: int) -> str:
