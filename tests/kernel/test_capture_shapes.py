@@ -298,6 +298,29 @@ def test_a_range_as_later_versions_of_nft_write_it_is_read(netns: Namespace) -> 
     assert not apply(document, netns, full=True).changed
 
 
+def test_the_interfaces_of_iptables_are_read(make_netns: Callable[[], Namespace]) -> None:
+    """iptables-nft compares a name up to its NUL, nft all that the kernel has behind it."""
+    home, elsewhere = make_netns(), make_netns()
+    for words in ("INPUT -i lo", "INPUT -i ppp+", "INPUT ! -i eth0", "OUTPUT -o br-lan", "OUTPUT ! -o p+"):
+        chain, *match = words.split()
+        home.run("iptables-nft", "-A", chain, *match, "-j", "ACCEPT")
+    found = captured(home)
+    assert found.notes == []
+    counted = {"counter": {"packets": 0, "bytes": 0}, "verdict": "accept"}
+    assert [{**rule, "counter": {"packets": 0, "bytes": 0}} for rule in rules_of(found)] == [
+        {"iifname": "lo", **counted},
+        {"iifname": "ppp*", **counted},
+        {"iifname": "!eth0", **counted},
+        {"oifname": "br-lan", **counted},
+        {"oifname": "!p*", **counted},
+    ]
+    with watched() as traffic:
+        assert not apply(found.document, home, full=True).changed
+    assert traffic.batches == []
+    apply(found.document, elsewhere)
+    assert content(elsewhere) == content(home)
+
+
 @pytest.mark.parametrize("symbol", ["&", "|", "^"])
 def test_two_marks_are_combined(symbol: str, netns: Namespace) -> None:
     """What nft has since 1.1.1, and the kernel since 6.13."""

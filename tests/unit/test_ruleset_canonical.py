@@ -217,3 +217,39 @@ def test_other_words_of_nft_for_the_same_are_no_difference(single: bool) -> None
     other = compiled([{"match": {**PORTS["match"], "right": {"range": [22, 81]} if single else "@other"}}])
     assert not canonical.equal(dumped_so, other, no_sets)
     assert canonical.of_kernel(held, b"", no_sets) != canonical.of_desired(other)
+
+
+def name_of(key: str, right: str) -> DesiredRule:
+    return compiled([{"match": {"op": "!=", "left": {"meta": {"key": key}}, "right": right}}, {"drop": None}])
+
+
+def shortened(rule: DesiredRule, data: bytes) -> bytes:
+    """The rule's bytes with others to compare."""
+    decoded = decode_list(rule.expressions)
+    for one in decoded:
+        if isinstance(one, Cmp):
+            one.data = data
+    return encode_list(decoded)
+
+
+@pytest.mark.parametrize("key", ["iifname", "oifname", "ibrname", "obrname", "sdifname", "iifkind"])
+def test_a_name_up_to_its_end_is_the_whole_name(key: str) -> None:
+    """The kernel fills the register up with NUL, so that the bytes behind the first NUL say nothing."""
+    wanted = name_of(key, "eth0")
+    for data in (b"eth0\0", b"eth0\0\0\0"):
+        assert canonical.of_kernel(shortened(wanted, data), b"", no_sets) == canonical.of_desired(wanted)
+
+
+@pytest.mark.parametrize("data", [b"eth0", b"eth1\0", b"eth\0" + b"0\0", b"eth0\0\0x"])
+def test_other_bytes_of_a_name_count(data: bytes) -> None:
+    wanted = name_of("iifname", "eth0")
+    assert canonical.of_kernel(shortened(wanted, data), b"", no_sets) != canonical.of_desired(wanted)
+
+
+def test_bytes_that_are_no_name_are_not_filled_up() -> None:
+    rule = compiled([{"match": {**MATCH["match"], "op": "!="}}])
+    held = shortened(rule, b"\5\0")
+    assert canonical.of_kernel(held, b"", no_sets)[0] == held
+    moved = decode_list(shortened(name_of("iifname", "eth0"), b"eth0\0"))
+    moved[0].dreg = uapi.NFT_REG_2
+    assert canonical.of_kernel(encode_list(moved), b"", no_sets)[0] == encode_list(moved)

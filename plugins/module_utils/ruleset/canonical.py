@@ -9,14 +9,17 @@ for rules without state and without sets, which are the same when their bytes ar
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import Any, Callable
 
 from ..netlink.attributes import nested, walk
 from ..nftables import uapi
 from ..nftables.expressions import TABLE, Expression, Opaque, Verdict, decode_list, encode_list
+from ..nftables.expressions.loads import Meta
 from ..nftables.expressions.registers import Byteorder, Cmp, Range
 from ..nftables.expressions.state import Quota
+from ..nftables.selectors import meta
 from .kernel import KernelRule
 from .rules import DesiredRule
 
@@ -35,6 +38,20 @@ _COUNTER_HEAD, _COUNTER_MIDDLE = _COUNTER[:24], _COUNTER[32:36]
 # The end of a swap of one byte, by units of two, and the name of a comparison with two bounds.
 _IDLE = Byteorder(len=1, size=2).encode()[-16:]
 _RANGE = b"\x01\x00range\0"
+#: the meta keys that are names, which the kernel fills up with NUL: nft_meta_store_ifname() in nft_meta.c
+_NAMES = frozenset(row[0] for row in meta.KEYS.values() if row[1] == "ifname")
+_NAME_LENGTH = 16  # IFNAMSIZ of linux/if.h
+
+
+def _name_compared_short() -> re.Pattern[bytes]:
+    """A load of a name, and behind it a comparison with fewer bytes than it has."""
+    key = Meta(key=0, dreg=0).encode()[-16:-8]
+    whole = Cmp(sreg=0, op=0, data=bytes(_NAME_LENGTH)).encode()
+    parts = (key[:-1], bytes(sorted(_NAMES)), whole[:4], whole[4:12])
+    return re.compile(b"%s[%s].{8}(?!%s).{4}%s" % tuple(re.escape(one) for one in parts), re.DOTALL)
+
+
+_SHORT = _name_compared_short().search
 
 #: expressions' bytes and the identities of the sets and chains without names in them, and user data
 Canonical = tuple[bytes, tuple[Any, ...], bytes]
@@ -57,22 +74,41 @@ def effective(expressions: bytes) -> bytes:
 
     Versions of nft such as 1.0.6 swap the one byte of a key like ``meta l4proto`` where it stands in a
     concatenation with intervals; later ones do not. Versions such as 1.1.3 compare with both bounds of
-    a range at once; earlier ones compare twice.
+    a range at once; earlier ones compare twice. iptables-nft compares the name of an interface up to its
+    NUL, nft with all the NULs that the kernel has behind it.
     """
-    if _IDLE not in expressions and _RANGE not in expressions:
+    if _IDLE not in expressions and _RANGE not in expressions and _SHORT(expressions) is None:
         return expressions
-    return encode_list([same for one in decode_list(expressions) for same in _alike(one)])
+    decoded = decode_list(expressions)
+    return encode_list(
+        [same for one, before in zip(decoded, [None, *decoded]) for same in _alike(one, before)]
+    )
 
 
-def _alike(one: Expression) -> list[Expression]:
+def _alike(one: Expression, before: Expression | None) -> list[Expression]:
     if isinstance(one, Byteorder) and one.idle:
         return []
+    if isinstance(one, Cmp) and isinstance(before, Meta) and _is_short_name(one, before):
+        return [Cmp(sreg=one.sreg, op=one.op, data=one.data.ljust(_NAME_LENGTH, b"\0"))]
     if isinstance(one, Range) and one.op == uapi.NFT_RANGE_EQ:
         return [
             Cmp(sreg=one.sreg, op=uapi.NFT_CMP_GTE, data=one.from_data),
             Cmp(sreg=one.sreg, op=uapi.NFT_CMP_LTE, data=one.to_data),
         ]
     return [one]
+
+
+def _is_short_name(one: Cmp, load: Meta) -> bool:
+    """Whether the bytes compared are a name that ``load`` puts there, its NUL, and not all NULs behind it."""
+    return (
+        load.key in _NAMES
+        and load.dreg == one.sreg
+        and one.op in (uapi.NFT_CMP_EQ, uapi.NFT_CMP_NEQ)
+        and isinstance(one.data, bytes)
+        and len(one.data) < _NAME_LENGTH
+        and one.data.endswith(b"\0")
+        and b"\0" not in one.data.rstrip(b"\0")
+    )
 
 
 def of_desired(rule: DesiredRule) -> Canonical:
