@@ -321,6 +321,93 @@ def test_the_interfaces_of_iptables_are_read(make_netns: Callable[[], Namespace]
     assert content(elsewhere) == content(home)
 
 
+ICMPV6_TYPE = {"payload": {"protocol": "icmpv6", "field": "type"}}
+TARGET = {"payload": {"protocol": "icmpv6", "field": "taddr"}}
+SUBTYPE = {"tcp option": {"name": "mptcp", "field": "subtype"}}
+
+
+def match(left: Any, right: Any, op: str = "==") -> dict[str, Any]:
+    return {"match": {"op": op, "left": left, "right": right}}
+
+
+#: by what nft lists of it: family, a rule in words that only later versions of nft have, its statements as captured
+LATER: dict[str, tuple[str, list[dict[str, Any]], list[dict[str, Any]] | None]] = {
+    "icmpv6 type nd-neighbor-solicit icmpv6 taddr 2001:db8::133": (
+        "inet",
+        [match(ICMPV6_TYPE, "nd-neighbor-solicit"), match(TARGET, "2001:db8::133")],
+        None,
+    ),
+    "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } icmpv6 taddr != 2001:db8::/32": (
+        "inet",
+        [
+            match(ICMPV6_TYPE, {"set": ["nd-neighbor-solicit", "nd-neighbor-advert"]}),
+            match(TARGET, {"prefix": {"addr": "2001:db8::", "len": 32}}, "!="),
+        ],
+        None,
+    ),
+    "icmpv6 type { mld-listener-query, mld-listener-report, mld-listener-done, "
+    "nd-neighbor-solicit, nd-neighbor-advert, nd-redirect } icmpv6 taddr ff02::1": (
+        "ip6",
+        [match(TARGET, "ff02::1")],
+        [
+            match(
+                ICMPV6_TYPE,
+                {
+                    "set": [
+                        "mld-listener-query",
+                        "mld-listener-report",
+                        "mld-listener-done",
+                        "nd-neighbor-solicit",
+                        "nd-neighbor-advert",
+                        "nd-redirect",
+                    ]
+                },
+            ),
+            match(TARGET, "ff02::1"),
+        ],
+    ),
+    "icmpv6 daddr 2001:db8::1": (
+        "ip6",
+        [match({"payload": {"protocol": "icmpv6", "field": "daddr"}}, "2001:db8::1")],
+        None,
+    ),
+    "tcp option mptcp subtype 0": ("ip", [match(SUBTYPE, "mp-capable")], [match(SUBTYPE, 0)]),
+    "tcp option mptcp subtype { 1, 8 }": (
+        "ip",
+        [match(SUBTYPE, {"set": ["mp-join", "mp-tcprst"]})],
+        [match(SUBTYPE, {"set": [1, 8]})],
+    ),
+}
+
+
+@pytest.mark.parametrize("shown", LATER)
+def test_what_later_versions_of_nft_name(shown: str, netns: Namespace) -> None:
+    family, statements, lifted = LATER[shown]
+    chain = {"name": "c", "rules": [{"expr": statements}]}
+    document = {"tables": [{"name": "t", "family": family, "chains": [chain]}]}
+    apply(document, netns)
+    assert not apply(document, netns, full=True).changed
+    found = captured(netns)
+    assert found.notes == []
+    assert list(rules_of(found)) == [{"expr": lifted or statements}]
+    assert not apply(found.document, netns, full=True).changed
+    (rule,) = inventory.tables(netns.name, [])[0]["chains"][0]["rules"]
+    assert rule["rule"] == shown
+
+
+def test_a_set_takes_the_names_of_a_field(netns: Namespace) -> None:
+    """nft 1.0.6 reads only the numbers."""
+    one = {"name": "s", "typeof": "tcp option mptcp subtype", "elements": ["mp-join", "dss"]}
+    document = {"tables": [{"name": "t", "family": "inet", "sets": [one]}]}
+    apply(document, netns)
+    assert not apply(document, netns, full=True).changed
+    (found,) = captured(netns).document["tables"][0]["sets"]
+    assert found["elements"] == [1, 2]
+    other = {**one, "elements": ["mp-joni"]}
+    with pytest.raises(DocumentError, match="mp-joni.*mp-join"):
+        apply({"tables": [{"name": "t", "family": "inet", "sets": [other]}]}, netns)
+
+
 @pytest.mark.parametrize("symbol", ["&", "|", "^"])
 def test_two_marks_are_combined(symbol: str, netns: Namespace) -> None:
     """What nft has since 1.1.1, and the kernel since 6.13."""

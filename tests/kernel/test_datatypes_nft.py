@@ -33,6 +33,8 @@ from tests.support.namespaces import Namespace
 
 # nft 1.0.6 has no words for these headers
 TUNNELS = {"gre", "gretap", "vxlan", "geneve"}
+# nor for these fields, which have them since 1.0.9: test_headers_layout.py has where they lie
+LATER = {("icmpv6", "taddr"), ("icmpv6", "daddr")}
 SACK = tuple(TCP_OPTIONS["sack0"].fields)
 FAMILIES = {"ether": "bridge", "vlan": "bridge", "arp": "arp"}
 BASES = {"ll": "link header", "nh": "network header", "th": "transport header"}
@@ -115,6 +117,8 @@ def fields() -> Iterator[tuple[str, str, Any, Field, str]]:
             if header.name in TUNNELS | {"rt0", "rt2"}:
                 continue
             for field in header.fields.values():
+                if (header.name, field.name) in LATER:
+                    continue
                 number += 1
                 if kind == "payload":
                     selector = {"payload": {"protocol": header.name, "field": field.name}}
@@ -232,7 +236,7 @@ def test_checksum_fields_are_those_nft_keeps_right(netns: Namespace) -> None:
     rules = []
     for header in HEADERS.values():
         if header.base in ("nh", "th") and header.name not in TUNNELS | {"arp", "th"}:
-            field = list(header.fields.values())[-1]
+            *_unused, field = [one for one in header.fields.values() if (header.name, one.name) not in LATER]
             selector = {"payload": {"protocol": header.name, "field": field.name}}
             value = field.datatype.json_of(1)
             rules.append((header.name, [{"mangle": {"key": selector, "value": value}}]))

@@ -16,6 +16,7 @@ from rempart.nftables.expressions.actions import CompatMatch, CompatTarget, Log,
 from rempart.nftables.expressions.loads import Exthdr, Hash, Inner, Meta, Payload
 from rempart.nftables.expressions.registers import Bitwise, Byteorder, Cmp, Immediate, Lookup
 from rempart.nftables.expressions.state import Counter, Limit
+from rempart.nftables.render import render_rule
 from rempart.nftables.statements import compile_rule
 
 META_L4PROTO = 16
@@ -49,6 +50,39 @@ def dport(number: int = 22) -> list[Expression]:
         Payload(dreg=1, base=2, offset=2, len=2),
         Cmp(sreg=1, op=0, data=number.to_bytes(2, "big")),
     ]
+
+
+# -- keys of bridges, which not every kernel has
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "loaded", "text"),
+    [
+        (
+            field("ether", "daddr"),
+            {"meta": {"key": "ibrhwaddr"}},
+            Meta(key=uapi.NFT_META_BRI_IIFHWADDR, dreg=1),
+            "ether daddr set meta ibrhwaddr",
+        ),
+        ({"meta": {"key": "broute"}}, 1, Immediate(dreg=1, data=b"\1"), "meta broute set 1"),
+    ],
+)
+def test_a_bridge_mends_where_a_frame_goes(key: Any, value: Any, loaded: Expression, text: str) -> None:
+    """``meta ibrhwaddr`` since nft 1.1.6 and Linux 6.18, ``meta broute`` since 1.0.8 and 6.4."""
+    statements = [{"mangle": {"key": key, "value": value}}]
+    made = compile_rule(statements, "bridge").expressions
+    assert made[0] == loaded
+    assert decode(*made, family="bridge") == statements
+    assert render_rule(statements, None, "bridge") == text
+
+
+def test_the_address_of_a_bridge_is_compared_as_one() -> None:
+    statements = [match({"meta": {"key": "ibrhwaddr"}}, "de:ad:00:00:be:ef", "!=")]
+    made = compile_rule(statements, "bridge").expressions
+    address = bytes.fromhex("dead0000beef")
+    assert made == [Meta(key=uapi.NFT_META_BRI_IIFHWADDR, dreg=1), Cmp(sreg=1, op=1, data=address)]
+    assert decode(*made, family="bridge") == statements
+    assert render_rule(statements, None, "bridge") == "meta ibrhwaddr != de:ad:00:00:be:ef"
 
 
 # -- implied matches

@@ -59,7 +59,7 @@ def test_metadata_leads_to_headers() -> None:
 
 
 def test_known_places() -> None:
-    """RFC 791, 9293, 8200, 826."""
+    """RFC 791, 9293, 8200, 826, 4861."""
     for header, field, offset, bits in (
         ("ip", "saddr", 96, 32),
         ("ip", "dscp", 8, 6),
@@ -69,6 +69,8 @@ def test_known_places() -> None:
         ("arp", "daddr ip", 192, 32),
         ("vlan", "id", 4, 12),
         ("icmp", "mtu", 48, 16),
+        ("icmpv6", "taddr", 64, 128),
+        ("icmpv6", "daddr", 192, 128),
     ):
         found = HEADERS[header].fields[field]
         assert (found.offset, found.bits) == (offset, bits)

@@ -16,6 +16,7 @@ from .meta import NEVER, interface_prefix, interface_wildcard, milliseconds_of
 
 __all__ = [
     "BY_NUMBER",
+    "FIELD_TYPES",
     "NEVER",
     "TYPES",
     "DataType",
@@ -36,3 +37,6 @@ BY_NUMBER: dict[int, DataType] = {
 
 TYPES: dict[str, DataType] = {one.name: one for one in BY_NUMBER.values()}
 """By name."""
+
+FIELD_TYPES: dict[str, DataType] = {**TYPES, basic.MPTCP_SUBTYPE.name: basic.MPTCP_SUBTYPE}
+"""By name, with those that no set can be declared of: they are one field's."""

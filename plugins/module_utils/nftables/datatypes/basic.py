@@ -31,4 +31,33 @@ BITMASK = DataType("bitmask", 3, 0, form="0x%x")
 INTEGER = DataType("integer", 4, 0)
 STRING = Text("string", 5, 0)
 
+
+class Read(DataType):
+    """Numbers with names that are read and never written, since earlier versions of nft know none of them."""
+
+    __slots__ = ()
+
+    def name_of(self, number: int) -> str | None:
+        """None: the number is written."""
+        return None
+
+
+# RFC 8684, as nft has it since 1.1.2: integers, for no set can be declared of the type
+MPTCP_SUBTYPE = Read(
+    "mptcp_subtype",
+    INTEGER.number,
+    0,
+    {
+        "mp-capable": 0,
+        "mp-join": 1,
+        "dss": 2,
+        "add-addr": 3,
+        "remove-addr": 4,
+        "mp-prio": 5,
+        "mp-fail": 6,
+        "mp-fastclose": 7,
+        "mp-tcprst": 8,
+    },
+)
+
 TYPES = (INVALID, VERDICT, BITMASK, INTEGER, STRING)

@@ -288,11 +288,8 @@ class Protocols:
                 if base == LINK:
                     return guard.header == "ether" and guard.number == _VLAN_ETHER_TYPE
         if guard.header in _ECHO:
-            return bool(
-                field.icmp_types
-                and guard.header == header.name
-                and self._guarded_icmp_type in field.icmp_types
-            )
+            # a field of several types presumes no one of them
+            return guard.header == header.name and field.icmp_types == (self._guarded_icmp_type,)
         return True
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ..datatypes.address import IPV6_ADDR
-from ..datatypes.basic import INTEGER
+from ..datatypes.basic import INTEGER, MPTCP_SUBTYPE
 from ..datatypes.inet import INET_PROTO, MH_TYPE
 from .base import Field, Header
 
@@ -102,7 +102,7 @@ TCP_OPTIONS = (
         number=8,
     ),
     Header("md5sig", "th", (_KIND, _LENGTH), number=19),
-    Header("mptcp", "th", (_KIND, _LENGTH, Field("subtype", 16, 4, INTEGER)), number=30),
+    Header("mptcp", "th", (_KIND, _LENGTH, Field("subtype", 16, 4, MPTCP_SUBTYPE)), number=30),
     Header("fastopen", "th", (_KIND, _LENGTH), number=34),
 )
 

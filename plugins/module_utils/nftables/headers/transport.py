@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ..datatypes.address import IPV6_ADDR
 from ..datatypes.basic import BITMASK, INTEGER
 from ..datatypes.inet import (
     DCCP_PKTTYPE,
@@ -125,7 +126,10 @@ ICMP = Header(
     checksum="checksum",
 )
 
-# RFC 4443, 2710
+# The messages about one address: listeners to a multicast address, a neighbour, a redirect to a better one
+_ABOUT_AN_ADDRESS = (130, 131, 132, 135, 136, 137)
+
+# RFC 4443, 2710, 4861
 ICMPV6 = Header(
     "icmpv6",
     "th",
@@ -138,6 +142,8 @@ ICMPV6 = Header(
         Field("id", 32, 16, INTEGER, icmp_types=(128, 129)),
         Field("sequence", 48, 16, INTEGER, icmp_types=(128, 129)),
         Field("max-delay", 32, 16, INTEGER, icmp_types=(130,)),
+        Field("taddr", 64, 128, IPV6_ADDR, icmp_types=_ABOUT_AN_ADDRESS),
+        Field("daddr", 192, 128, IPV6_ADDR, icmp_types=(137,)),
     ),
     checksum="checksum",
 )

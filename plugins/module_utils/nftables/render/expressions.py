@@ -48,6 +48,7 @@ META_KINDS: dict[str, str] = {
     "hour": "hour",
     "sdif": "iface_index",
     "sdifname": "ifname",
+    "ibrhwaddr": "ether_addr",
 }
 """The data types of the meta keys that aren't plain integers."""
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from socket import AF_INET6, inet_ntop, inet_pton
 from typing import Any, Callable, Union
 
-from ..datatypes import TYPES, DatatypeError
+from ..datatypes import FIELD_TYPES, TYPES, DatatypeError
 
 Kind = Union[str, tuple[Any, ...], None]
 """The data type of an expression: a type's name, one for each part of a concatenation, or unknown."""
@@ -55,7 +55,7 @@ def range_end_text(value: object, kind: str | None) -> str:
     """One end of a range: nft prints the number of what has a name elsewhere."""
     if kind is None or kind == RAW or kind in _WRITTEN_ALIKE_IN_RANGES:
         return scalar_text(value, kind)
-    datatype = TYPES.get(kind)
+    datatype = FIELD_TYPES.get(kind)
     if datatype is None:
         return scalar_text(value, kind)
     try:
@@ -115,7 +115,7 @@ def _string_text(value: str, kind: str | None) -> str:
 @lru_cache(maxsize=4096)
 def _canonical(value: str, kind: str) -> str:
     """The first of several names, a service's port, a full date: what nft prints for the same number."""
-    datatype = TYPES.get(kind)
+    datatype = FIELD_TYPES.get(kind)
     if datatype is None:
         return value
     try:
@@ -125,7 +125,7 @@ def _canonical(value: str, kind: str) -> str:
 
 
 def _by_type(value: int, kind: str | None) -> str:
-    datatype = TYPES.get(kind or "")
+    datatype = FIELD_TYPES.get(kind or "")
     if datatype is None:
         return str(value)
     try:

@@ -48,7 +48,8 @@ KEYS: dict[str, tuple[int, str, int, str]] = {
     "hour": (uapi.NFT_META_TIME_HOUR, "hour", 32, "host"),
     "sdif": (uapi.NFT_META_SDIF, "iface_index", 32, "host"),
     "sdifname": (uapi.NFT_META_SDIFNAME, "ifname", 128, "big"),
-    "broute": (uapi.NFT_META_BRI_BROUTE, "integer", 8, "host"),
+    "broute": (uapi.NFT_META_BRI_BROUTE, "integer", 1, "host"),
+    "ibrhwaddr": (uapi.NFT_META_BRI_IIFHWADDR, "ether_addr", 48, "big"),
 }
 
 #: names that mean the same key

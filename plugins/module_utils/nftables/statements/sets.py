@@ -119,7 +119,8 @@ def _alike(data: Selector, target: Selector) -> bool:
     """Whether a map's values can be put where something of the target's type goes, as numbers can."""
     pairs = [_parts(data), _parts(target)]
     return len(pairs[0]) == len(pairs[1]) and all(
-        same_type(one, other) or INTEGER in (one.datatype, other.datatype) for one, other in zip(*pairs)
+        same_type(one, other) or INTEGER.number in (one.datatype.number, other.datatype.number)
+        for one, other in zip(*pairs)
     )
 
 
