@@ -90,6 +90,28 @@ def test_nft_lists_a_change_of_the_byte_and_it_is_read_back(hosts: Routed, famil
         assert kernel_statements(table, rule)[-1] == {"tos": change}
 
 
+#: by what a mark is set to: operators over the field, and what comes of DSCP 46
+NUMBERS: list[tuple[Any, int]] = [
+    (lambda dscp: dscp, 46),
+    (lambda dscp: {"<<": [dscp, 26]}, 46 << 26),
+    (lambda dscp: {"|": [{"<<": [{"&": [dscp, 15]}, 8]}, 16]}, 14 << 8 | 16),
+    (lambda dscp: {"|": [dscp, 256]}, 256 | 46),
+    (lambda dscp: {"^": [{"meta": {"key": "mark"}}, dscp]}, 46),
+]
+
+
+@VERSIONS
+@pytest.mark.parametrize(("value", "mark"), NUMBERS)
+def test_a_field_counts_as_a_number_in_a_mark(hosts: Routed, version: int, value: Any, mark: int) -> None:
+    dscp = {"payload": {"protocol": {4: "ip", 6: "ip6"}[version], "field": "dscp"}}
+    mangle = {"mangle": {"key": {"meta": {"key": "mark"}}, "value": value(dscp)}}
+    rules(
+        hosts.router, {"expr": [mangle]}, {"mark": mark, "verdict": "accept"}, {"verdict": "drop"}, **MANGLE
+    )
+    packets = [udp(CLIENT[version], SERVER[version], tos=one << 2) for one in (46, 45)]
+    assert [tos(one) >> 2 for one in hosts.forwarded(packets, 2)] == [46]
+
+
 @VERSIONS
 def test_tos_only_where_the_rule_matches(hosts: Routed, version: int) -> None:
     rules(

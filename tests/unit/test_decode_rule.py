@@ -362,3 +362,44 @@ def test_values_made_of_ever_more_values_end() -> None:
             expressions.append(Hash(sreg=8, dreg=8 + one, len=64, modulus=2, type=0))
     expressions.append(Cmp(sreg=8, op=0, data=b"\x01\0\0\0"))
     assert {name for one in decode(*expressions) for name in one} == {"unknown"}
+
+
+# -- values in a wider register
+
+
+def bits(width: int, keep: bytes, flip: bytes | None = None) -> Expression:
+    return Bitwise(sreg=1, dreg=1, len=width, mask=keep, xor=flip or bytes(width))
+
+
+def shift(operation: int, width: int, count: int) -> Expression:
+    return Bitwise(sreg=1, dreg=1, len=width, op=operation, data=count.to_bytes(4, sys.byteorder))
+
+
+def test_a_field_is_made_a_number_before_a_mark_is_computed_from_it() -> None:
+    """The expressions of nft 1.1.3 for ``meta mark set ip6 dscp << 26 | 0x10``."""
+    dscp = field("ip6", "dscp")
+    statements = [{"mangle": {"key": MARK, "value": {"|": [{"<<": [dscp, 26]}, 16]}}}]
+    order = sys.byteorder
+    expressions = [
+        Meta(key=META_NFPROTO, dreg=1),
+        Cmp(sreg=1, op=0, data=b"\x0a"),
+        Payload(dreg=1, base=1, offset=0, len=2),
+        bits(2, b"\x0f\xc0"),
+        Byteorder(sreg=1, dreg=1, op=uapi.NFT_BYTEORDER_NTOH, len=2, size=2),
+        shift(uapi.NFT_BITWISE_RSHIFT, 2, 6),
+        shift(uapi.NFT_BITWISE_LSHIFT, 4, 26),
+        bits(4, (0xFFFFFFEF).to_bytes(4, order), (0x10).to_bytes(4, order)),
+        Meta(key=META_MARK, sreg=1),
+    ]
+    assert compile_rule(statements, "inet").expressions == expressions
+    assert decode(*expressions) == statements
+
+
+def test_bytes_in_network_order_are_no_number() -> None:
+    """Shifted as they lie, they come to something that no words stand for."""
+    expressions = [
+        Payload(dreg=1, base=1, offset=2, len=2),
+        shift(uapi.NFT_BITWISE_LSHIFT, 4, 8),
+        Meta(key=META_MARK, sreg=1),
+    ]
+    assert decode(*expressions, family="ip") == [unknown(one) for one in expressions]

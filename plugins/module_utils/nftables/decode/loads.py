@@ -26,6 +26,7 @@ from .nodes import (
     Searched,
     Shifted,
     Swapped,
+    Widened,
 )
 
 _OLD_ADDRESSES = {uapi.NFT_CT_SRC: "saddr", uapi.NFT_CT_DST: "daddr"}
@@ -190,6 +191,8 @@ def bitwise(expression: Any, decoder: Any) -> Node:
     operation = expression.op or uapi.NFT_BITWISE_MASK_XOR
     if operation in _COMBINED:
         return Combined(left, _COMBINED[operation], decoder.read(expression.sreg2))
+    if 0 < left.bits < expression.len * 8:
+        left = Widened(left, expression.len * 8)
     if operation in _SHIFTS:
         return Shifted(left, _SHIFTS[operation], int.from_bytes(expression.data, sys.byteorder))
     if operation != uapi.NFT_BITWISE_MASK_XOR:

@@ -29,6 +29,7 @@ from .nodes import (
     Shifted,
     Swapped,
     Value,
+    Widened,
 )
 from .protocols import BASE_NAMES, NETWORK, TRANSPORT
 
@@ -180,6 +181,13 @@ def _shifted(decoder: Decoder, node: Shifted) -> Value:
     return value
 
 
+def _widened(decoder: Decoder, node: Widened) -> Value:
+    left = name(decoder, node.left)
+    if left.shift or (left.width > 8 and left.byteorder != "host"):
+        raise ValueError("no number at the right end of the register")
+    return Value(left.json, INTEGER, node.bits, "host")
+
+
 def _combined(decoder: Decoder, node: Combined) -> Value:
     left, right = name(decoder, node.left), name(decoder, node.right)
     value = Value({node.symbol: [left.json, right.json]}, left.datatype, left.bits, left.byteorder)
@@ -270,6 +278,7 @@ _NAMES: dict[type, Callable[[Any, Any], Value]] = {
     Swapped: _swapped,
     Combined: _combined,
     Shifted: _shifted,
+    Widened: _widened,
     Masked: _masked,
     Constant: _constant,
 }

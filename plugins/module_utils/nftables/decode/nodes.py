@@ -120,6 +120,17 @@ class Shifted(Node):
         self.made_of(left)
 
 
+class Widened(Node):
+    """``left`` as a number of ``bits`` bits, more than it has itself."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, left: Node, bits: int) -> None:
+        self.left = left
+        self.bits = bits
+        self.made_of(left)
+
+
 class Combined(Node):
     """``left`` and ``right`` combined bit by bit; ``symbol`` is &, | or ^."""
 

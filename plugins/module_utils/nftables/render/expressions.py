@@ -73,6 +73,8 @@ CT_KINDS: dict[str, str] = {
 """The data types of the ct keys that aren't plain integers."""
 
 BINARY = frozenset(("&", "|", "^", "<<", ">>"))
+# what is shifted is a number, which nft prints as one but for these
+_SHIFTED_ALIKE = frozenset(("mark", None))
 _PRECEDENCE = {"<<": 1, ">>": 1, "&": 2, "^": 3, "|": 4}
 # nft prints these keys without the word meta
 _UNQUALIFIED = frozenset(("iif", "oif", "iifname", "oifname", "iifgroup", "oifgroup"))
@@ -265,7 +267,7 @@ def _binary(operator: str, arguments: list[Any], family: str) -> Selector:
     rest: Kind = "integer" if operator in ("<<", ">>") else kind
     for one in arguments[1:]:
         text = "%s %s %s" % (text, operator, _operand(operator, one, rest, family)[0])
-    return text, kind
+    return text, "integer" if rest == "integer" and kind not in _SHIFTED_ALIKE else kind
 
 
 def _operand(operator: str, argument: Any, kind: Kind, family: str) -> Selector:

@@ -25,7 +25,7 @@ from ..headers import (
 )
 from ..headers.tunnel import TUNNELS
 from . import conntrack, environment, meta
-from .base import INTEGER, Combined, Concatenation, Masked, Selector, Shifted
+from .base import INTEGER, Combined, Concatenation, Masked, Selector, Shifted, Widened
 from .constants import number_of
 from .exthdr import Exthdr
 from .inner import KEYS as KEYS_INSIDE
@@ -52,12 +52,24 @@ def build(value: Any, context: Surroundings) -> Selector:
         raise error.at(kind) from None
 
 
+def build_for(value: Any, target: Selector, context: Surroundings) -> Selector:
+    """The same for what is put into ``target``: in whose width and byte order operators compute."""
+    if isinstance(value, dict) and len(value) == 1:
+        ((symbol, inner),) = value.items()
+        if symbol in OPERATIONS:
+            try:
+                return _computed(symbol, inner, context, target)
+            except DocumentError as error:
+                raise error.at(symbol) from None
+    return build(value, context)
+
+
 def is_selector(value: Any) -> bool:
     """Whether a JSON expression is one that loads something."""
     if not isinstance(value, dict) or len(value) != 1:
         return False
     ((kind, inner),) = value.items()
-    if kind in ("&", "|", "^", "<<", ">>"):
+    if kind in OPERATIONS:
         return isinstance(inner, list) and bool(inner) and is_selector(inner[0])
     if kind == "concat":
         return isinstance(inner, list) and any(is_selector(part) for part in inner)
@@ -308,18 +320,32 @@ def _operands(value: Any) -> list[Any]:
     return value
 
 
-def _binary(symbol: str) -> Callable[[Any, Surroundings], Selector]:
-    def operation(value: Any, context: Surroundings) -> Selector:
-        operands = _operands(value)
-        left = build(operands[0], context)
-        for index, one in enumerate(operands[1:], 1):
-            if is_selector(one):
-                left = _combined(left, symbol, build(one, context), "[%d]" % index)
-            else:
-                left = _masked(left, symbol, number_of(left, one))
-        return left
+def _operation(symbol: str) -> Callable[[Any, Surroundings], Selector]:
+    return lambda value, context: _computed(symbol, value, context, None)
 
-    return operation
+
+def _computed(symbol: str, value: Any, context: Surroundings, target: Selector | None) -> Selector:
+    operands = _operands(value)
+    left = _operand(operands[0], symbol, context, target)
+    if symbol in _SHIFTS:
+        return Shifted(left, _SHIFTS[symbol], _whole(operands[1], "[1]", max(left.bits - 1, 0)))
+    for index, one in enumerate(operands[1:], 1):
+        if is_selector(one):
+            left = _combined(left, symbol, _operand(one, symbol, context, target), "[%d]" % index)
+        else:
+            left = _masked(left, symbol, number_of(left, one))
+    return left
+
+
+def _operand(value: Any, symbol: str, context: Surroundings, target: Selector | None) -> Selector:
+    """An operand; wider where it would lose bits, or be shifted in the order in which it does not count."""
+    if target is None:
+        return build(value, context)
+    selector = build_for(value, target, context)
+    swapped = symbol in _SHIFTS and selector.byteorder != target.byteorder
+    if target.byteorder == "host" and (selector.width < target.width or swapped):
+        return Widened(selector, target)
+    return selector
 
 
 def _combined(left: Selector, symbol: str, right: Selector, place: str) -> Selector:
@@ -346,18 +372,11 @@ def _masked(left: Selector, symbol: str, number: int) -> Selector:
     return Masked(left, keep, flip)
 
 
-def _shift(operation_number: int) -> Callable[[Any, Surroundings], Selector]:
-    def operation(value: Any, context: Surroundings) -> Selector:
-        operands = _operands(value)
-        left = build(operands[0], context)
-        count = _whole(operands[1], "[1]", max(left.bits - 1, 0))
-        return Shifted(left, operation_number, count)
-
-    return operation
-
-
 COMBINATIONS = {"&": uapi.NFT_BITWISE_AND, "|": uapi.NFT_BITWISE_OR, "^": uapi.NFT_BITWISE_XOR}
 """The operations on two registers."""
+
+_SHIFTS = {"<<": uapi.NFT_BITWISE_LSHIFT, ">>": uapi.NFT_BITWISE_RSHIFT}
+OPERATIONS = (*COMBINATIONS, *_SHIFTS)
 
 KINDS: dict[str, Callable[[Any, Any], Selector]] = {
     "payload": _payload,
@@ -378,9 +397,5 @@ KINDS: dict[str, Callable[[Any, Any], Selector]] = {
     "jhash": _jhash,
     "symhash": _symhash,
     "concat": _concat,
-    "&": _binary("&"),
-    "|": _binary("|"),
-    "^": _binary("^"),
-    "<<": _shift(uapi.NFT_BITWISE_LSHIFT),
-    ">>": _shift(uapi.NFT_BITWISE_RSHIFT),
+    **{symbol: _operation(symbol) for symbol in OPERATIONS},
 }

@@ -128,6 +128,24 @@ class Shifted(Selector):
         append_shift(program, register, self.left.width, self.operation, self.count)
 
 
+class Widened(Selector):
+    """A number brought to the width and byte order of ``target``, to be computed with there.
+
+    nft has it so since 1.0.8, which came to allow ``meta mark set ip dscp << 26``.
+    """
+
+    def __init__(self, left: Selector, target: Selector) -> None:
+        self.left = left
+        self.datatype = left.datatype
+        self.bits = target.width
+        self.byteorder = target.byteorder
+
+    def load(self, program: Program, register: int) -> None:
+        """Load, and make it a number; the rest of the register is zeros, as the kernel pads it."""
+        self.left.load(program, register)
+        append_number(program, register, self.left, self.byteorder)
+
+
 class Combined(Selector):
     """Two selectors of one width combined bit by bit (Linux 6.13); ``operation`` is NFT_BITWISE_*."""
 
@@ -240,6 +258,16 @@ def append_conversion(program: Program, register: int, source: str, target: str,
         append_byteorder(
             program, register, width, uapi.NFT_BYTEORDER_HTON if target == "big" else uapi.NFT_BYTEORDER_NTOH
         )
+
+
+def append_number(program: Program, register: int, selector: Selector, byteorder: str) -> None:
+    """Move a bit field to the right end, which counts in this machine's order, and swap to ``byteorder``."""
+    order, width = selector.byteorder, selector.width
+    if selector.shift:
+        append_conversion(program, register, order, "host", width)
+        append_shift(program, register, width, uapi.NFT_BITWISE_RSHIFT, selector.shift)
+        order = "host"
+    append_conversion(program, register, order, byteorder, width)
 
 
 INTEGER = TYPES["integer"]

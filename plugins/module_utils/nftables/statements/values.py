@@ -8,10 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from ...errors import DocumentError
-from .. import uapi
 from ..expressions.registers import Immediate, Lookup
-from ..selectors import build, is_selector
-from ..selectors.base import Concatenation, Selector, append_conversion, append_shift, at_the_right
+from ..selectors import build, build_for, is_selector
+from ..selectors.base import Concatenation, Selector, append_number, at_the_right
 from ..selectors.constants import packed
 from ..selectors.program import Program, wire_register
 from .context import Context
@@ -77,10 +76,8 @@ class Loaded(Value):
         """Load, move bit fields to the right end, swap bytes where orders differ."""
         selector = self.selector
         selector.load(program, register)
-        if selector.shift:
-            append_shift(program, register, selector.width, uapi.NFT_BITWISE_RSHIFT, selector.shift)
         if not isinstance(selector, Concatenation):
-            append_conversion(program, register, selector.byteorder, self.byteorder, selector.width)
+            append_number(program, register, selector, self.byteorder)
 
 
 class Mapped(Value):
@@ -112,7 +109,7 @@ def build_value(value: Any, target: Selector, context: Context) -> Value:
     if isinstance(value, dict) and "map" in value:
         return build_map(value["map"], target, context)
     if is_selector(value):
-        return Loaded(build(value, context), target.byteorder)
+        return Loaded(build_for(value, target, context), target.byteorder)
     if isinstance(target, Concatenation):
         return _constant_parts(value, target)
     return Constant(packed(target, value))
