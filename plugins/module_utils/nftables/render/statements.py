@@ -19,7 +19,7 @@ from .expressions import (
 )
 from .stateful import STATEFUL
 from .translation import dup, fwd, queue, tproxy, translation
-from .values import Kind, json_text, quoted, scalar_text
+from .values import Kind, json_text, quoted, range_end_text, scalar_text
 
 _FLAG_TYPES = frozenset(("tcp_flag", "ct_state", "ct_status", "ct_label"))
 """Types of flags, where a bare value means any of these bits."""
@@ -120,11 +120,17 @@ def _vmap(body: dict[str, Any], family: str) -> str:
 # changes to the packet and its metadata
 
 
+# nft prints the names of protocols here too, but reads them as keywords, which may not stand here
+_NAMED_BY_KEYWORDS = frozenset(("inet_proto", "ether_type"))
+
+
 def _mangle(body: dict[str, Any], family: str) -> str:
     text, kind = selector(body["key"], family)
     value = body["value"]
     if kind == "ct_event" and not _is_reference(value):
         return "%s set %s" % (text, ",".join(_flag_words(value, kind)))
+    if kind in _NAMED_BY_KEYWORDS and not isinstance(value, dict):
+        return "%s set %s" % (text, range_end_text(value, kind))
     return "%s set %s" % (text, value_text(value, kind, family))
 
 
