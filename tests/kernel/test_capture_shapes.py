@@ -444,6 +444,44 @@ def test_a_mark_is_computed_from_narrower_values(shown: str, netns: Namespace) -
     assert found["rule"] == "meta mark set " + shown
 
 
+FLAGS = {"payload": {"protocol": "tcp", "field": "flags"}}
+HOPS = {"payload": {"protocol": "ip", "field": "ttl"}}
+
+#: by what nft lists: a field, and what it is set to
+CHANGED: dict[str, tuple[dict[str, Any], Any]] = {
+    "tcp flags set tcp flags | syn": (FLAGS, {"|": [FLAGS, "syn"]}),
+    "tcp flags set tcp flags & (fin | syn)": (FLAGS, {"&": [FLAGS, {"|": ["fin", "syn"]}]}),
+    "tcp flags set tcp flags ^ rst": (FLAGS, {"^": [FLAGS, "rst"]}),
+    "tcp flags set syn": (FLAGS, "syn"),
+    "ip ttl set ip ttl & 3": (HOPS, {"&": [HOPS, 3]}),
+    "tcp dport set tcp dport | 1": (PORT, {"|": [PORT, 1]}),
+    "udp dport set 53": ({"payload": {"protocol": "udp", "field": "dport"}}, 53),
+    "udp checksum set 0": ({"payload": {"protocol": "udp", "field": "checksum"}}, 0),
+    "ip protocol set 6": ({"payload": {"protocol": "ip", "field": "protocol"}}, "tcp"),
+}
+
+
+@pytest.mark.parametrize("shown", CHANGED)
+def test_a_field_is_changed_as_later_versions_of_nft_have_it(shown: str, netns: Namespace) -> None:
+    key, value = CHANGED[shown]
+    rule = {"expr": [{"mangle": {"key": key, "value": value}}]}
+    document = {"tables": [{"name": "t", "family": "inet", "chains": [{"name": "c", "rules": [rule]}]}]}
+    apply(document, netns)
+    assert not apply(document, netns, full=True).changed
+    assert captured(netns).document == document
+    (found,) = inventory.tables(netns.name, [])[0]["chains"][0]["rules"]
+    assert found["rule"] == shown
+
+
+def test_a_change_of_udp_by_an_earlier_version_of_nft_is_the_same(netns: Namespace) -> None:
+    """nft before 1.1.1 has the checksum mended in another way."""
+    netns.nft("table inet t {\n chain c {\n udp dport set 53\n }\n}\n")
+    found = captured(netns)
+    assert found.notes == []
+    assert not apply(found.document, netns, full=True).changed
+    assert "udp dport set 53" in listing.text(inventory.tables(netns.name, []), exact=True)
+
+
 @pytest.mark.parametrize("symbol", ["&", "|", "^"])
 def test_two_marks_are_combined(symbol: str, netns: Namespace) -> None:
     """What nft has since 1.1.1, and the kernel since 6.13."""

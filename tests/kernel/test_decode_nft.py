@@ -24,6 +24,7 @@ from rempart.nftables.sets import SetContent
 from rempart.nftables.statements import compile_rule
 from rempart.nftables.statements.stateful import OBJECT_TYPES
 from rempart.ruleset import kernel
+from rempart.ruleset.canonical import effective
 from rempart.ruleset.messages import new_rule
 
 from tests.support.namespaces import Namespace
@@ -367,7 +368,7 @@ def compiles_back(rule: Rule, statements: Statements) -> bool:
             one.set = "__%d" % one.set_id  # the number that the kernel puts into the name
     sets = {"__%d" % one.set_id: SetView.of(one) for one in compiled.sets}
     again = decode_rule(compiled.expressions, rule.family, lambda name: sets.get(name) or rule.view(name))
-    if comparable(compiled.expressions) != comparable(decode_list(rule.expressions)):
+    if comparable(compiled.expressions) != comparable(decode_list(effective(rule.expressions))):
         return False
     assert unordered(again) == unordered(rule.decoded())
     return True

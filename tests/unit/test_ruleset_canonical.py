@@ -11,6 +11,7 @@ import pytest
 from rempart.netlink.attributes import BE64, attribute
 from rempart.nftables import uapi
 from rempart.nftables.expressions import Expression, decode_list, encode_list
+from rempart.nftables.expressions.loads import Payload
 from rempart.nftables.expressions.registers import Byteorder, Cmp, Lookup, Range
 from rempart.nftables.sets import SetContent
 from rempart.ruleset import canonical, rule_bytes
@@ -253,3 +254,22 @@ def test_bytes_that_are_no_name_are_not_filled_up() -> None:
     moved = decode_list(shortened(name_of("iifname", "eth0"), b"eth0\0"))
     moved[0].dreg = uapi.NFT_REG_2
     assert canonical.of_kernel(encode_list(moved), b"", no_sets)[0] == encode_list(moved)
+
+
+def with_checksum(rule: DesiredRule, kind: int, offset: int, flags: int) -> bytes:
+    """The rule's bytes with another checksum to mend."""
+    decoded = decode_list(rule.expressions)
+    for one in decoded:
+        if isinstance(one, Payload) and one.sreg is not None:
+            one.csum_type, one.csum_offset, one.csum_flags = kind, offset, flags
+    return encode_list(decoded)
+
+
+@pytest.mark.parametrize(("protocol", "same"), [("udp", True), ("tcp", False)])
+def test_only_udp_has_two_ways_to_its_checksum(protocol: str, same: bool) -> None:
+    key = {"payload": {"protocol": protocol, "field": "dport"}}
+    wanted = compiled([{"mangle": {"key": key, "value": 53}}])
+    held = with_checksum(wanted, uapi.NFT_PAYLOAD_CSUM_INET, 6, 0)
+    assert (canonical.of_kernel(held, b"", no_sets) == canonical.of_desired(wanted)) is same
+    other = with_checksum(wanted, uapi.NFT_PAYLOAD_CSUM_INET, 8, 0)
+    assert canonical.of_kernel(other, b"", no_sets) != canonical.of_desired(wanted)

@@ -16,10 +16,11 @@ from typing import Any, Callable
 from ..netlink.attributes import nested, walk
 from ..nftables import uapi
 from ..nftables.expressions import TABLE, Expression, Opaque, Verdict, decode_list, encode_list
-from ..nftables.expressions.loads import Meta
+from ..nftables.expressions.loads import Meta, Payload
 from ..nftables.expressions.registers import Byteorder, Cmp, Range
 from ..nftables.expressions.state import Quota
 from ..nftables.selectors import meta
+from ..nftables.statements.mangle import UDP, UDP_ALWAYS, Checksum
 from .kernel import KernelRule
 from .rules import DesiredRule
 
@@ -52,6 +53,9 @@ def _name_compared_short() -> re.Pattern[bytes]:
 
 
 _SHORT = _name_compared_short().search
+# The end of a write that mends the checksum of UDP in the older of two ways; a comparison with UDP's number.
+_OLD_UDP = Payload(csum_type=UDP_ALWAYS.kind, csum_offset=UDP_ALWAYS.offset).encode()[-16:]
+_IS_UDP = b"\x11"
 
 #: expressions' bytes and the identities of the sets and chains without names in them, and user data
 Canonical = tuple[bytes, tuple[Any, ...], bytes]
@@ -75,11 +79,20 @@ def effective(expressions: bytes) -> bytes:
     Versions of nft such as 1.0.6 swap the one byte of a key like ``meta l4proto`` where it stands in a
     concatenation with intervals; later ones do not. Versions such as 1.1.3 compare with both bounds of
     a range at once; earlier ones compare twice. iptables-nft compares the name of an interface up to its
-    NUL, nft with all the NULs that the kernel has behind it.
+    NUL, nft with all the NULs that the kernel has behind it. Versions before 1.1.1 have the checksum of UDP
+    mended in another way, which is wrong for a datagram without one.
     """
-    if _IDLE not in expressions and _RANGE not in expressions and _SHORT(expressions) is None:
+    if (
+        _IDLE not in expressions
+        and _RANGE not in expressions
+        and _OLD_UDP not in expressions
+        and _SHORT(expressions) is None
+    ):
         return expressions
     decoded = decode_list(expressions)
+    if any(isinstance(one, Cmp) and one.data == _IS_UDP for one in decoded):
+        for one in decoded:
+            _mend_udp(one)
     return encode_list(
         [same for one, before in zip(decoded, [None, *decoded]) for same in _alike(one, before)]
     )
@@ -96,6 +109,16 @@ def _alike(one: Expression, before: Expression | None) -> list[Expression]:
             Cmp(sreg=one.sreg, op=uapi.NFT_CMP_LTE, data=one.to_data),
         ]
     return [one]
+
+
+def _mend_udp(one: Expression) -> None:
+    if (
+        isinstance(one, Payload)
+        and one.sreg is not None
+        and one.base == uapi.NFT_PAYLOAD_TRANSPORT_HEADER
+        and Checksum(one.csum_type, one.csum_offset, one.csum_flags or 0) == UDP_ALWAYS
+    ):
+        one.csum_type, one.csum_offset, one.csum_flags = UDP.kind, UDP.offset, UDP.flags
 
 
 def _is_short_name(one: Cmp, load: Meta) -> bool:

@@ -10,10 +10,19 @@ from typing import TYPE_CHECKING, Any
 from .. import uapi
 from ..headers import Field, Header
 from ..selectors.payload import Payload
-from ..statements.mangle import checksum_of
+from ..statements.mangle import UDP, UDP_ALWAYS, Checksum, checksum_of
 from . import constants
 from .loads import ct_node, meta_node
-from .naming import field_value, name, raw_value, run_of_bits, searched_field, searched_header, use
+from .naming import (
+    field_value,
+    name,
+    operators,
+    raw_value,
+    run_of_bits,
+    searched_field,
+    searched_header,
+    use,
+)
 from .nodes import Constant, Masked, Node, Packet, Searched
 from .protocols import NETWORK
 
@@ -73,6 +82,10 @@ def set_payload(expression: Any, decoder: Decoder) -> None:
     if tos is not None:
         decoder.act({"tos": tos})
         return
+    changed = _changed_field(decoder, expression, node)
+    if changed is not None:
+        decoder.act(changed)
+        return
     found = decoder.protocols.find(base, offset, bits)
     if found is not None and _is_written_so(expression, offset, *found):
         decoder.protocols.use(base, *found)
@@ -93,12 +106,9 @@ def _is_written_so(expression: Any, offset: int, header: Header, field: Field) -
     start, size = offset // 8, place.width // 8
     if due.kind == uapi.NFT_PAYLOAD_CSUM_INET and size % 2:
         start, size = start - start % 2, size + 1
-    mended = (expression.csum_type or 0, expression.csum_offset or 0, expression.csum_flags or 0)
-    return (expression.offset, expression.len) == (start, size) and mended == (
-        due.kind,
-        due.offset,
-        due.flags,
-    )
+    mended = Checksum(expression.csum_type or 0, expression.csum_offset or 0, expression.csum_flags or 0)
+    forms = (UDP, UDP_ALWAYS) if due == UDP else (due,)
+    return (expression.offset, expression.len) == (start, size) and mended in forms
 
 
 def _same_place(node: Node, base: int, offset: int, bits: int) -> bool:
@@ -116,6 +126,33 @@ def _changed_bits(base: int, offset: int, bits: int, node: Node) -> tuple[int, i
     replaced = int.from_bytes(node.keep, "big") ^ ((1 << bits) - 1)
     low, length = run_of_bits(replaced)
     return (0, 0) if int.from_bytes(node.flip, "big") & ~replaced else (low, length)
+
+
+def _changed_field(decoder: Decoder, expression: Any, node: Node) -> dict[str, Any] | None:
+    """The operators over the one field, less than the bytes that are written, whose bits are changed."""
+    base, offset, bits = expression.base, expression.offset * 8, expression.len * 8
+    if not isinstance(node, Masked) or not _same_place(node, base, offset, bits):
+        return None
+    keep, flip = int.from_bytes(node.keep, "big"), int.from_bytes(node.flip, "big")
+    changed = keep ^ ((1 << bits) - 1) | flip
+    header, start = decoder.protocols.header_at(base, offset + bits - changed.bit_length())
+    if not changed or header is None:
+        return None
+    for field in header.fields.values():
+        low = offset + bits - (start + field.offset + field.bits)
+        mask = (1 << field.bits) - 1
+        if (
+            field.bits < bits
+            and low >= 0
+            and not changed & ~(mask << low)
+            and decoder.protocols.fits(field)
+            and _is_written_so(expression, start + field.offset, header, field)
+        ):
+            decoder.protocols.use(base, header, field)
+            key = field_value(header, field).json
+            kept, flipped = keep >> low & mask, flip >> low & mask
+            return mangle(key, operators(key, field.datatype, kept, flipped, mask))
+    return None
 
 
 def _in_one(node: Node) -> Node:

@@ -12,14 +12,14 @@ from .. import uapi
 from ..expressions.loads import Payload as PayloadExpression
 from ..headers import HEADERS
 from ..selectors import build
-from ..selectors.base import append_mask
+from ..selectors.base import Masked, append_mask
 from ..selectors.conntrack import Ct
 from ..selectors.exthdr import Exthdr
 from ..selectors.meta import Meta
 from ..selectors.payload import BASES, Payload
 from ..selectors.program import Program, wire_register
 from .context import Context, Step
-from .values import Constant, Value, build_value
+from .values import Constant, Loaded, Value, build_value
 
 #: fields that the checksum of TCP and UDP covers too (RFC 9293, RFC 768: the pseudo header)
 _PSEUDO_HEADER = {
@@ -52,12 +52,30 @@ class Checksum:
         self.offset = offset
         self.flags = flags
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Checksum) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[int, int, int]:
+        return self.kind, self.offset, self.flags
+
+
+UDP = Checksum(uapi.NFT_PAYLOAD_CSUM_NONE, 0, uapi.NFT_PAYLOAD_L4CSUM_PSEUDOHDR)
+"""The kernel finds the checksum of UDP itself, and leaves it out where the sender did."""
+
+UDP_ALWAYS = Checksum(uapi.NFT_PAYLOAD_CSUM_INET, HEADERS["udp"].fields["checksum"].offset // 8, 0)
+"""What nft had before 1.1.1: a datagram without a checksum gets a wrong one."""
+
 
 def checksum_of(field: Payload) -> Checksum:
     """The checksum that a write to ``field`` must keep right."""
     header = HEADERS.get(field.header or "")
     if header is None:
         return Checksum(uapi.NFT_PAYLOAD_CSUM_NONE, 0, 0)
+    if header.name == "udp":
+        return UDP
     flags = uapi.NFT_PAYLOAD_L4CSUM_PSEUDOHDR if field.field in _PSEUDO_HEADER.get(header.name, ()) else 0
     if header.checksum:
         return Checksum(uapi.NFT_PAYLOAD_CSUM_INET, header.fields[header.checksum].offset // 8, flags)
@@ -166,15 +184,14 @@ def _compile_write(field: Payload, value: Any, context: Context) -> None:
     if field.aligned and not (summed and field.width // 8 % 2):
         context.steps.append(Write(field, loaded))
         return
-    if not isinstance(loaded, Constant):
+    offset, length = field.offset // 8, field.width // 8
+    keep, flip = _kept_and_flipped(field, loaded)
+    if keep is None:
         raise DocumentError(
-            "a field that is not a whole number of byte pairs takes a constant only",
+            "a field that is not a whole number of byte pairs takes a constant, or operators over itself",
             found=value,
             cure="use one rule a value",
         )
-    offset, length = field.offset // 8, field.width // 8
-    keep = ~(field.mask if field.mask is not None else (1 << field.width) - 1)
-    flip = int.from_bytes(loaded.data, "big")
     if summed and length % 2:
         length += 1
         if offset % 2:
@@ -183,6 +200,19 @@ def _compile_write(field: Payload, value: Any, context: Context) -> None:
             keep, flip = keep << 8 | 0xFF, flip << 8
     keep &= (1 << length * 8) - 1
     context.steps.append(Rewrite(field.base, offset, length, keep, flip, checksum))
+
+
+def _kept_and_flipped(field: Payload, value: Value) -> tuple[int | None, int]:
+    """The bits of the field's bytes that stay, and those that are then turned; None for another value."""
+    others = ~(field.mask if field.mask is not None else (1 << field.width) - 1)
+    if isinstance(value, Constant):
+        return others, int.from_bytes(value.data, "big")
+    selector = value.selector if isinstance(value, Loaded) else None
+    if isinstance(selector, Masked) and isinstance(selector.left, Payload):
+        left = selector.left
+        if (left.base, left.offset, left.bits) == (field.base, field.offset, field.bits):
+            return others | selector.keep << field.shift, selector.flip << field.shift
+    return None, 0
 
 
 def compile_tos(value: Any, context: Context) -> None:
