@@ -482,6 +482,26 @@ def test_a_change_of_udp_by_an_earlier_version_of_nft_is_the_same(netns: Namespa
     assert "udp dport set 53" in listing.text(inventory.tables(netns.name, []), exact=True)
 
 
+ADDRESS = {"payload": {"protocol": "ip6", "field": "saddr"}}
+
+
+@pytest.mark.parametrize(
+    ("mask", "shown"), [("ffff::", "ip6 saddr 2001::/16"), ("ffff::ffff", "ip6 saddr & ffff::ffff == 2001::")]
+)
+def test_a_masked_address_stays_one(mask: str, shown: str, netns: Namespace) -> None:
+    """nft lists it as a network where it is one, of which it would compare the first bytes only."""
+    rule = {"expr": [match({"&": [ADDRESS, mask]}, "2001::"), {"drop": None}]}
+    document: dict[str, Any] = {
+        "tables": [{"name": "t", "family": "inet", "chains": [{"name": "c", "rules": [rule]}]}]
+    }
+    apply(document, netns)
+    assert not apply(document, netns, full=True).changed
+    (rule,) = rules_of(captured(netns))
+    assert rule["expr"][-2:] == document["tables"][0]["chains"][0]["rules"][0]["expr"]
+    (found,) = inventory.tables(netns.name, [])[0]["chains"][0]["rules"]
+    assert found["rule"] == shown + " drop"
+
+
 @pytest.mark.parametrize("symbol", ["&", "|", "^"])
 def test_two_marks_are_combined(symbol: str, netns: Namespace) -> None:
     """What nft has since 1.1.1, and the kernel since 6.13."""
