@@ -58,7 +58,7 @@ options:
         a text with commas between the elements.
       - An element of a set is a value, such as V(192.0.2.1), V(192.0.2.0/24), V(192.0.2.1-192.0.2.9) or
         V(192.0.2.1 . 22), or a mapping of C(elem) and any of C(timeout), C(comment), C(counter), C(limit),
-        C(quota) and C(ct_count).
+        C(quota), C(ct_count) and C(last).
       - For a map it is a mapping of keys to values, or a list of mappings of C(key), C(value) and the rest.
         In a text there is a colon with blanks around it between key and value.
       - With O(state=absent) only keys count, and a map's values may be left out.

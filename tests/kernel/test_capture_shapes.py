@@ -226,6 +226,91 @@ def test_the_order_of_what_elements_carry_is_no_difference(netns: Namespace) -> 
     assert not apply(captured(netns).document, netns, full=True).changed
 
 
+def test_when_a_packet_last_came_by_is_state(make_netns: Callable[[], Namespace]) -> None:
+    """What nft has in sets and elements since 1.0.8: kept with counts, else begun anew."""
+    home, elsewhere = make_netns(), make_netns()
+    met = {"elem": "192.0.2.2", "last": {"used": 86400}}
+    rule = {"expr": [{"last": {"used": 86400000}}, {"accept": None}]}
+    document = {
+        "tables": [
+            {
+                "name": "t",
+                "family": "inet",
+                "sets": [
+                    {"name": "a", "type": "ipv4_addr", "last": True, "elements": ["192.0.2.1", met]},
+                    {"name": "b", "type": "ipv4_addr", "flags": ["dynamic"], "elements": "keep"},
+                ],
+                "maps": [
+                    {
+                        "name": "m",
+                        "type": "mark",
+                        "map": "mark",
+                        "last": True,
+                        "elements": [{"key": 1, "last": {"used": 86400}, "value": 2}],
+                    }
+                ],
+                "chains": [
+                    {"name": "c", "rules": [{"add": {"set": "b", "key": "saddr", "last": True}}, rule]}
+                ],
+            }
+        ]
+    }
+    apply(document, home)
+    with watched() as traffic:
+        assert not apply(document, home, full=True).changed
+        assert not apply(captured(home).document, home, full=True).changed
+    assert traffic.batches == []
+    with NetlinkSocket(home.name) as kernel:
+        (fresh,) = capture(kernel).document["tables"]
+    assert [one["elements"] for one in (*fresh["sets"], *fresh["maps"])] == [
+        ["192.0.2.1", "192.0.2.2"],
+        "keep",
+        {1: 2},
+    ]
+    assert fresh["chains"][0]["rules"] == [
+        {"add": {"set": "b", "key": "saddr", "last": True}},
+        {"expr": [{"last": None}, {"accept": None}]},
+    ]
+    apply(captured(home).document, elsewhere)
+    for where in (home, elsewhere):
+        shown = listing.text(inventory.tables(where.name, []), exact=True)
+        assert shown.count("last used 1d") == 3
+        assert shown.count("last used never") == 4
+
+
+def test_what_elements_carry_keeps_its_order(make_netns: Callable[[], Namespace]) -> None:
+    home, elsewhere = make_netns(), make_netns()
+    home.nft(
+        """table inet t {
+            set s { type ipv4_addr; limit rate 5/second counter
+                elements = { 192.0.2.1 }
+            }
+            set r { type ipv4_addr; counter limit rate 5/second
+                elements = { 192.0.2.1 }
+            }
+            set d { type ipv4_addr; flags dynamic; }
+            chain c {
+                add @d { ip saddr counter limit rate 5/second }
+                add @d { ip saddr limit rate 5/second counter }
+            }
+        }
+        """
+    )
+    apply(captured(home).document, elsewhere)
+    assert content(elsewhere) == content(home)
+    assert elsewhere.nft_text() == home.nft_text()
+    sets = captured(home).document["tables"][0]["sets"]
+    assert [[key for key in one if key in ("counter", "limit")] for one in sets] == [
+        ["limit", "counter"],
+        ["counter", "limit"],
+        [],
+    ]
+    table = captured(home).document["tables"][0]
+    table["sets"][0]["limit"] = table["sets"][0].pop("limit")
+    assert list(table["sets"][0])[-1] == "limit"
+    assert not apply({"tables": [table]}, home, full=True).changed
+
+
 def test_a_comment_that_no_document_can_say_costs_nothing_but_itself(netns: Namespace) -> None:
     netns.nft(
         """table inet t { comment "a\ttab";

@@ -155,8 +155,8 @@ def _with_options(
         options = {"val": read_key(elements, key, item[names[0]])}
     except DocumentError as error:
         raise error.at(names[0]) from None
-    for one in _OPTIONS:
-        if one not in item:
+    for one in item:
+        if one not in _OPTIONS:
             continue
         try:
             if one == "timeout":

@@ -119,9 +119,9 @@ def _read_options(
         json["auto-merge"] = True
         flags.add("interval")
     statements = []
-    for name, read in STATEFUL.items():
-        if name in value:
-            statement = tried(partial(read, value[name]), "%s.%s" % (place, name), problems)
+    for name in value:
+        if name in STATEFUL:
+            statement = tried(partial(STATEFUL[name], value[name]), "%s.%s" % (place, name), problems)
             if statement is not None:
                 statements.append(statement)
     if statements:

@@ -77,9 +77,11 @@ def connlimit_expression(value: Any) -> Connlimit:
 
 
 def last_expression(value: Any) -> Last:
-    """A mark of when a packet last came by."""
-    checked(value, ("used", "set"))
-    return Last()
+    """A mark of when a packet last came by, ``used`` milliseconds ago."""
+    mapping = checked(value, ("used", "set"))
+    if "used" not in mapping:
+        return Last()
+    return Last(set=1, msecs=whole(mapping["used"], "used", _U64))
 
 
 #: stateful expressions, which set elements may carry too

@@ -10,7 +10,7 @@ from typing import Any
 from ..document.declared import OBJECTS
 from ..document.lifting.draft import Draft, NotFlat
 from ..document.lifting.elements import key_of, value_of
-from ..document.lifting.limits import ACTIONS, rate_text
+from ..document.lifting.limits import CARRIED, rate_text
 from ..document.priorities import NAMES
 from ..document.tunnels import tunnel_form
 from ..document.typeof import expression_of
@@ -275,9 +275,9 @@ def _stateful(one: KernelSet) -> Mapping:
         statements = decode_rule([canonical.zeroed(decode_one(payload))], "inet", lambda name: None)
         for statement in statements:
             ((name, value),) = statement.items()
-            if name not in ACTIONS:
+            if name not in CARRIED:
                 raise Unsayable("its elements carry %s" % name)
-            ACTIONS[name](draft, value)
+            CARRIED[name](draft, value)
     return draft.rule
 
 
@@ -292,13 +292,13 @@ def _elements(one: KernelSet, is_map: bool, carried: Mapping, state: bool, remai
 
 
 def _own(inner: Mapping, carried: Mapping, state: bool) -> Mapping:
-    """What an element counts otherwise than the set's statements say, but for its counter."""
+    """What an element counts otherwise than the set's statements say, but for what packets alone change."""
     draft = Draft("inet")
     for name, value in inner.items():
-        if name in ACTIONS and name != "counter":
+        if name in CARRIED and name not in ("counter", "last"):
             if name == "quota" and not state:
                 value = {key: value[key] for key in value if not key.startswith("used")}
-            ACTIONS[name](draft, value)
+            CARRIED[name](draft, value)
     return {key: value for key, value in draft.rule.items() if carried.get(key) != value}
 
 
@@ -322,4 +322,10 @@ def _element(row: Any, word: str, carried: Mapping, state: bool, remaining: bool
         body["counter"] = counter
     elif counter is not None and "counter" not in carried:
         body["counter"] = True
+    last = inner.get("last")
+    if state and last:
+        # no time at all would be none of a document
+        body["last"] = {"used": _time(last["used"] or 1)}
+    elif "last" in inner and "last" not in carried:
+        body["last"] = True
     return body[word] if len(body) == 1 else body

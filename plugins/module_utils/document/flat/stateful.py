@@ -1,13 +1,14 @@
 # SPDX-FileCopyrightText: The rempart authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``limit``, ``quota``, ``ct_count`` and ``counter``: what counts, in a rule or in the elements of a set."""
+"""``limit``, ``quota``, ``ct_count``, ``counter``, ``last``: what counts, in a rule or a set's elements."""
 
 from __future__ import annotations
 
 from typing import Any, Callable, Optional
 
 from ...errors import DocumentError
+from ..times import milliseconds
 from .key import TRACKED, Draft, Key
 from .limits import limit_of
 from .lookups import Lookup
@@ -54,6 +55,17 @@ def ct_count_of(value: Any) -> Statement:
     return {"ct count": count}
 
 
+def last_of(value: Any) -> Statement | None:
+    """When a packet was last met; None where it is switched off. Raises DocumentError."""
+    if not isinstance(value, dict):
+        return {"last": None} if switched_on(value) else None
+    mapping(value, ("used",))
+    try:
+        return {"last": {"used": milliseconds(value.get("used"))}}
+    except DocumentError as error:
+        raise error.at("used") from None
+
+
 def _quota(value: Any) -> Statement:
     return quota_of(value).statement()
 
@@ -65,6 +77,7 @@ STATEFUL: dict[str, Stateful] = {
     "quota": _quota,
     "ct_count": ct_count_of,
     "counter": counter_of,
+    "last": last_of,
 }
 """What an element can carry: the statement of each key's value, None where it is switched off."""
 

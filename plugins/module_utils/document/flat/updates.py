@@ -93,7 +93,7 @@ def _key(operation: str) -> Key:
             raise DocumentError("only a map has data", "data", value["data"], cure="map: %s" % name)
         statements = _statements(value)
         own = found.json.get("stmt", []) if found is not None else []
-        if own and statements and own != statements:
+        if own and statements and sorted(own, key=list) != sorted(statements, key=list):
             raise DocumentError(
                 "the set says itself what its elements count, and differently",
                 found={key: value[key] for key in STATEFUL if key in value},
@@ -108,10 +108,10 @@ def _key(operation: str) -> Key:
 
 def _statements(value: dict[str, Any]) -> list[Statement]:
     statements = []
-    for name, read in STATEFUL.items():
-        if name in value:
+    for name in value:
+        if name in STATEFUL:
             try:
-                statement = read(value[name])
+                statement = STATEFUL[name](value[name])
             except DocumentError as error:
                 raise error.at(name) from None
             if statement is not None:

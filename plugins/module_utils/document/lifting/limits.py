@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The rempart authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``limit``, ``quota``, ``ct_count`` and ``counter``."""
+"""``limit``, ``quota``, ``ct_count`` and ``counter``, and what else elements of sets carry."""
 
 from __future__ import annotations
 
@@ -56,9 +56,16 @@ def _counter(draft: Draft, value: Any) -> None:
         raise NotFlat("counter")
 
 
+def _last(draft: Draft, value: Any) -> None:
+    draft.put("last", {"used": "%dms" % value["used"]} if value else True)
+
+
 ACTIONS: dict[str, Action] = {
     "limit": _limit,
     "quota": _quota,
     "ct count": _ct_count,
     "counter": _counter,
 }
+
+CARRIED: dict[str, Action] = {**ACTIONS, "last": _last}
+"""The same with what is a key of sets, elements and updates alone."""

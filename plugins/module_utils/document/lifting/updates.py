@@ -9,7 +9,7 @@ from typing import Any
 
 from .draft import Action, Draft, NotFlat
 from .elements import key_of
-from .limits import ACTIONS as STATEFUL
+from .limits import CARRIED
 from .selections import selection_of
 
 
@@ -37,7 +37,7 @@ def _change(word: str) -> Action:
         carried = Draft(draft.family)
         for statement in value.get("stmt", ()):
             ((name, inner),) = statement.items()
-            STATEFUL[name](carried, inner)
+            CARRIED[name](carried, inner)
         draft.put(value["op"], {**body, **carried.rule})
 
     return lift

@@ -53,8 +53,8 @@ def connlimit(expression: Any, fresh: bool = False) -> tuple[str, Any]:
 
 
 def last(expression: Any, fresh: bool = False) -> tuple[str, Any]:
-    """``last``, with the seconds since the last packet where there was one."""
-    return "last", {"used": expression.msecs // 1000} if expression.set and not fresh else None
+    """``last``, with the milliseconds since the last packet where there was one."""
+    return "last", {"used": expression.msecs} if expression.set and not fresh else None
 
 
 #: by the expression's kernel name: the statement's JSON name and body

@@ -210,9 +210,9 @@ def _options(element: _Element, value: Any) -> Any:
     element.expires = _time(mapping, "expires")
     if "comment" in mapping:
         element.comment = str(mapping["comment"])
-    for name, build in STATEFUL.items():
-        if name in mapping:
-            element.expressions.append(build(mapping[name]).encode()[4:])
+    for name in mapping:
+        if name in STATEFUL:
+            element.expressions.append(STATEFUL[name](mapping[name]).encode()[4:])
     return mapping["val"]
 
 

@@ -197,7 +197,7 @@ def _update(mapping: dict[str, Any], kind: str, context: Context) -> tuple[Dynse
         expressions.append(choice(statement, STATEFUL, "stmt[%d]" % index)(inner))
     if known is not None and known.expressions and expressions:
         # The kernel gives every element what the set says, and does not tell of it twice.
-        if [one.encode()[4:] for one in expressions] != known.expressions:
+        if sorted(one.encode()[4:] for one in expressions) != sorted(known.expressions):
             raise DocumentError(
                 "the set says itself what its elements count, and differently",
                 place="stmt",
