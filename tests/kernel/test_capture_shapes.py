@@ -19,6 +19,8 @@ from rempart.nftables.expressions.registers import Cmp, Range
 from rempart.ruleset import inventory
 from rempart.ruleset import kernel as state
 from rempart.ruleset.capture import Captured, capture, of_picture
+from rempart.ruleset.messages import new_table
+from rempart.ruleset.userdata import comment_userdata
 
 from tests.support.namespaces import Namespace
 from tests.support.rulesets import apply, content, table_of, watched
@@ -335,6 +337,37 @@ def test_a_comment_that_no_document_can_say_costs_nothing_but_itself(netns: Name
             "chains": [{"name": "c", "rules": [{"counter": True, "comment": "fine"}]}],
         }
     ]
+
+
+def test_a_comment_that_no_document_can_say_is_left_alone(netns: Namespace) -> None:
+    netns.nft(
+        """table inet t { comment "a\ttab";
+            counter k { comment "b\ttab"; }
+            set s { type ipv4_addr; comment "c\ttab"; }
+            chain c { comment "f\ttab"; counter comment "g\ttab"; tcp dport 22 jump { drop comment "h\ttab"; }; }
+        }
+        """
+    )
+    document = captured(netns).document
+    with watched() as traffic:
+        assert not apply(document, netns, full=True).changed
+    assert traffic.batches == []
+    chain = document["tables"][0]["chains"][0]
+    chain["rules"][0]["comment"] = "mine"
+    assert apply(document, netns, full=True).changed
+    assert captured(netns).document["tables"][0]["chains"][0] == chain
+
+
+def test_what_a_later_version_of_nft_notes_beside_a_table_is_left_alone(netns: Namespace) -> None:
+    """nft 1.1.6 notes its own version there, and with it what a comment would be."""
+    noted = bytes((1, 4, 1, 1, 6, 0)) + comment_userdata("mine") + bytes((2, 2, 7, 7))
+    with NetlinkSocket(netns.name) as kernel:
+        kernel.transact([new_table(uapi.NFPROTO_INET, "t", userdata=noted)])
+    document = captured(netns).document
+    assert document == {"tables": [{"name": "t", "family": "inet", "comment": "mine", "chains": []}]}
+    assert not apply(document, netns, full=True).changed
+    del document["tables"][0]["comment"]
+    assert apply(document, netns, full=True).changed
 
 
 def test_a_table_with_a_set_that_no_document_can_say_is_left_out_as_a_whole(netns: Namespace) -> None:

@@ -23,6 +23,7 @@ from ..nftables.selectors import meta
 from ..nftables.statements.mangle import UDP, UDP_ALWAYS, Checksum
 from .kernel import KernelRule
 from .rules import DesiredRule
+from .userdata import comment_userdata, said
 
 _HEADER = struct.Struct("=HH")
 _STATEFUL = tuple(
@@ -68,6 +69,8 @@ def of_kernel(expressions: bytes, userdata: bytes, identity: Callable[[str], Any
     chain that has its name from a person.
     """
     expressions = effective(expressions)
+    if userdata:
+        userdata = comment_userdata(said(userdata))
     if any(prefix in expressions for prefix in _UNNAMED):
         return (*_without_names(expressions, identity), userdata)
     return _blank(expressions), (), userdata
@@ -147,7 +150,7 @@ def equal(rule: KernelRule, desired: DesiredRule, identity: Callable[[str], Any]
 
     A closer look than ``rule.holds``; only the expressions whose bytes differ are decoded.
     """
-    if rule.userdata != desired.userdata:
+    if rule.userdata != desired.userdata and comment_userdata(said(rule.userdata)) != desired.userdata:
         return False
     try:
         ours, theirs = walk(effective(rule.expressions)), walk(effective(desired.expressions))

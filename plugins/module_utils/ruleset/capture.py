@@ -17,11 +17,11 @@ from ..netlink.socket import NetlinkSocket
 from ..nftables import uapi
 from . import kernel as state
 from .capture_declared import Unsayable, declared, priority
-from .capture_rules import RuleReader, writable
+from .capture_rules import RuleReader
 from .desired import CHAIN_FLAGS, FAMILY_NAMES, HOOK_NAMES, POLICY_NAMES, TABLE_FLAGS, compile_tables
 from .kernel import KernelChain, KernelTable, Picture
 from .table_names import Names, find
-from .userdata import comment_of
+from .userdata import comment_of, writable
 
 
 class Note:

@@ -19,8 +19,6 @@ from typing import Any, Callable, Optional
 
 from ..document.flat import lower
 from ..document.flat.interfaces import name_of
-from ..document.flat.lowering import COMMENT_LENGTH
-from ..document.flat.values import text
 from ..document.inline import rules_in
 from ..document.lifting import lift
 from ..document.lifting.draft import is_whole
@@ -35,7 +33,7 @@ from .compare_chains import identities
 from .describe import inline_view, set_view
 from .desired import DesiredTable
 from .kernel import KernelRule, KernelTable
-from .userdata import comment_of, comment_userdata
+from .userdata import comment_of, comment_userdata, writable
 
 _UNNAMED = (b"__set", b"__map", b"__objmap", b"__chain")
 _UNDECODED = ("unknown", "xt")
@@ -310,12 +308,3 @@ def _undecoded(statements: list[dict[str, Any]]) -> bool:
     return any(name in one for one in statements for name in _UNDECODED) or any(
         _undecoded(inner["expr"]) for _unused, inner in rules_in({"expr": statements})
     )
-
-
-def writable(comment: str) -> bool:
-    """Whether a document can say the comment."""
-    try:
-        text(comment, COMMENT_LENGTH, "the comment")
-    except DocumentError:
-        return False
-    return True

@@ -19,6 +19,7 @@ from .desired import DesiredChain
 from .kernel import KernelChain, KernelRule, KernelTable
 from .rules import DesiredRule
 from .steps import ChainPlan, Kept
+from .userdata import said
 
 
 def identities(table: KernelTable) -> Callable[[str], Any]:
@@ -46,7 +47,7 @@ def identities(table: KernelTable) -> Callable[[str], Any]:
 def must_recreate(kernel: KernelChain, desired: DesiredChain) -> bool:
     """Whether the chain differs in what the kernel cannot change: type, hook, priority, devices,
     flags, comment."""
-    if kernel.userdata != desired.userdata:
+    if said(kernel.userdata) != said(desired.userdata):
         return True
     if kernel.flags & uapi.NFT_CHAIN_HW_OFFLOAD != desired.flags:
         return True

@@ -14,7 +14,7 @@ from ..nftables.declared.objects import object_identity
 from ..nftables.expressions import decode_list
 from ..nftables.sets import VERDICT_TYPE, SetContent
 from .kernel import KernelObject, KernelSet
-from .userdata import comment_of, number_of
+from .userdata import number_of, said
 
 # user data of sets (libnftnl/udata.h)
 _MERGE_ELEMENTS = 2  # NFTNL_UDATA_SET_MERGE_ELEMENTS
@@ -38,7 +38,7 @@ def same_properties(kernel: KernelSet, desired: SetContent) -> bool:
         and kernel.size == desired.size
         and kernel.policy == (desired.policy or uapi.NFT_SET_POL_PERFORMANCE)
         and _statements(kernel.expressions) == _statements(desired.expressions)
-        and (comment_of(kernel.userdata, _COMMENT) or "") == desired.comment
+        and said(kernel.userdata, _COMMENT) == desired.comment
         and bool(number_of(kernel.userdata, _MERGE_ELEMENTS)) == desired.auto_merge
     )
 
@@ -56,9 +56,10 @@ def _same_type(kernel: int | None, desired: int | None) -> bool:
 
 def same_object(kernel: KernelObject, desired: ObjectContent) -> bool:
     """Whether an object is what it shall be, apart from what packets counted."""
-    return object_identity(kernel.kind, kernel.data) == desired.identity() and (
-        comment_of(kernel.userdata) or ""
-    ) == (desired.comment)
+    return (
+        object_identity(kernel.kind, kernel.data) == desired.identity()
+        and said(kernel.userdata) == desired.comment
+    )
 
 
 def _statements(payloads: Iterable[bytes]) -> list[bytes]:

@@ -16,6 +16,7 @@ from .desired import TABLE_FLAGS, DesiredTable
 from .kernel import KernelRule, KernelTable, Picture
 from .references import Reference
 from .steps import ChainPlan, FlowtablePlan, ObjectPlan, Plan, SetPlan, TablePlan
+from .userdata import said
 
 
 class Leaving:
@@ -80,7 +81,7 @@ def _plan_table(desired: DesiredTable, kernel: KernelTable | None, leaving: Leav
         plan.action = "create" if not desired.partial or desired.chains or desired.sets else "none"
         _plan_all_new(plan, desired)
         return plan
-    if not desired.partial and kernel.userdata != desired.userdata:
+    if not desired.partial and said(kernel.userdata) != said(desired.userdata):
         return _plan_again(desired, kernel)
     changed = 0 if desired.partial else kernel.flags & sum(TABLE_FLAGS.values()) ^ desired.flags
     if changed & uapi.NFT_TABLE_F_PERSIST:

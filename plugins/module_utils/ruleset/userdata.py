@@ -12,6 +12,10 @@ from __future__ import annotations
 
 import sys
 
+from ..document.flat.lowering import COMMENT_LENGTH
+from ..document.flat.values import text
+from ..errors import DocumentError
+
 _COMMENT = 0  # NFTNL_UDATA_{TABLE,CHAIN,RULE,OBJ}_COMMENT
 
 
@@ -27,6 +31,24 @@ def comment_of(userdata: bytes, kind: int = _COMMENT) -> str | None:
     """The comment in user data; None where there is none or the data are not a list."""
     value = _value(userdata, kind)
     return None if value is None else value.rstrip(b"\0").decode("utf-8", "surrogateescape")
+
+
+def writable(comment: str) -> bool:
+    """Whether a document can say the comment."""
+    try:
+        text(comment, COMMENT_LENGTH, "the comment")
+    except DocumentError:
+        return False
+    return True
+
+
+def said(userdata: bytes, kind: int = _COMMENT) -> str:
+    """The comment in user data; none where a document has no way to say it.
+
+    All else that is noted there (nft 1.1.6 notes its version beside a table) is no document's business.
+    """
+    comment = comment_of(userdata, kind) if userdata else None
+    return comment if comment and writable(comment) else ""
 
 
 def number_of(userdata: bytes, kind: int) -> int:
