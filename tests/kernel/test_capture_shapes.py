@@ -344,7 +344,10 @@ def test_a_comment_that_no_document_can_say_is_left_alone(netns: Namespace) -> N
         """table inet t { comment "a\ttab";
             counter k { comment "b\ttab"; }
             set s { type ipv4_addr; comment "c\ttab"; }
-            chain c { comment "f\ttab"; counter comment "g\ttab"; tcp dport 22 jump { drop comment "h\ttab"; }; }
+            chain c { comment "f\ttab";
+                counter comment "g\ttab"
+                tcp dport 22 jump { drop comment "h\ttab"; }
+            }
         }
         """
     )
@@ -618,6 +621,53 @@ def test_a_masked_address_stays_one(mask: str, shown: str, netns: Namespace) -> 
     assert rule["expr"][-2:] == document["tables"][0]["chains"][0]["rules"][0]["expr"]
     (found,) = inventory.tables(netns.name, [])[0]["chains"][0]["rules"]
     assert found["rule"] == shown + " drop"
+
+
+SOURCE = {"payload": {"protocol": "ip", "field": "saddr"}}
+
+#: by what nft lists: the statement, in a table with the sets of :data:`GIVEN_SETS`
+GIVEN = {
+    "update @m { ip saddr : 10.0.0.1 . tcp dport }": {
+        "map": {"op": "update", "elem": SOURCE, "map": "@m", "data": {"concat": ["10.0.0.1", PORT]}}
+    },
+    "add @s { ip saddr . 10.180.0.4 . 80 }": {
+        "set": {"op": "add", "elem": {"concat": [SOURCE, "10.180.0.4", 80]}, "set": "@s"}
+    },
+    "update @s { 192.0.2.1 . 10.180.0.4 . tcp dport }": {
+        "set": {"op": "update", "elem": {"concat": ["192.0.2.1", "10.180.0.4", PORT]}, "set": "@s"}
+    },
+}
+GIVEN_SETS = {
+    "sets": [{"name": "s", "type": "ipv4_addr . ipv4_addr . inet_service", "flags": ["dynamic"]}],
+    "maps": [
+        {"name": "m", "type": "ipv4_addr", "map": "ipv4_addr . inet_service", "flags": ["dynamic"]},
+    ],
+}
+
+
+@pytest.mark.parametrize("shown", GIVEN)
+def test_packets_give_only_some_parts(shown: str, netns: Namespace) -> None:
+    table = {"name": "t", "family": "ip", **GIVEN_SETS}
+    document = {"tables": [{**table, "chains": [{"name": "c", "rules": [{"expr": [GIVEN[shown]]}]}]}]}
+    apply(document, netns)
+    assert not apply(document, netns, full=True).changed
+    found = captured(netns)
+    assert list(rules_of(found)) == document["tables"][0]["chains"][0]["rules"]
+    assert not apply(found.document, netns, full=True).changed
+    (rule,) = inventory.tables(netns.name, [])[0]["chains"][0]["rules"]
+    assert rule["rule"] == shown
+
+
+def test_a_part_that_packets_do_not_give_is_of_its_type(netns: Namespace) -> None:
+    wrong = {"op": "add", "elem": {"concat": [SOURCE, "10.180.0.4", "sshh"]}, "set": "@s"}
+    table = {
+        "name": "t",
+        "family": "ip",
+        **GIVEN_SETS,
+        "chains": [{"name": "c", "rules": [{"expr": [{"set": wrong}]}]}],
+    }
+    with pytest.raises(DocumentError, match="sshh"):
+        apply({"tables": [table]}, netns)
 
 
 @pytest.mark.parametrize("symbol", ["&", "|", "^"])

@@ -13,6 +13,7 @@ from rempart.nftables import uapi
 from rempart.nftables.expressions import Expression, decode_list, encode_list
 from rempart.nftables.expressions.loads import Payload
 from rempart.nftables.expressions.registers import Byteorder, Cmp, Lookup, Range
+from rempart.nftables.selectors.program import register_index, wire_register
 from rempart.nftables.sets import SetContent
 from rempart.ruleset import canonical, rule_bytes
 from rempart.ruleset.kernel import parse_rule
@@ -218,6 +219,33 @@ def test_other_words_of_nft_for_the_same_are_no_difference(single: bool) -> None
     other = compiled([{"match": {**PORTS["match"], "right": {"range": [22, 81]} if single else "@other"}}])
     assert not canonical.equal(dumped_so, other, no_sets)
     assert canonical.of_kernel(held, b"", no_sets) != canonical.of_desired(other)
+
+
+def into_map(key: list[Any], value: list[Any]) -> list[dict[str, Any]]:
+    return [{"map": {"op": "add", "elem": {"concat": key}, "map": "@m", "data": {"concat": value}}}]
+
+
+def moved(expressions: bytes, far: int) -> bytes:
+    """The rule's bytes with what a map is given so many registers nearer to its key."""
+    decoded = decode_list(expressions)
+    for one in decoded:
+        for name in ("dreg", "sreg_data"):
+            number = one.__dict__.get(name)
+            if number is not None and register_index(number) >= 4:
+                setattr(one, name, wire_register(register_index(number) - far))
+    return encode_list(decoded)
+
+
+def test_what_a_map_is_given_may_lie_right_behind_the_key() -> None:
+    """nft 1.1.3 has it so, 1.0.6 leaves a whole register to the key."""
+    mark, priority = {"meta": {"key": "mark"}}, {"meta": {"key": "priority"}}
+    cpu = {"meta": {"key": "cpu"}}
+    wanted = compiled(into_map([mark, priority], [cpu, mark]))
+    held = moved(wanted.expressions, 2)
+    assert held != wanted.expressions
+    assert canonical.of_kernel(held, b"", no_sets) == canonical.of_desired(wanted)
+    for other in (into_map([mark, priority], [mark, cpu]), into_map([priority, mark], [cpu, mark])):
+        assert canonical.of_kernel(held, b"", no_sets) != canonical.of_desired(compiled(other))
 
 
 def name_of(key: str, right: str) -> DesiredRule:

@@ -16,10 +16,11 @@ from typing import Any, Callable
 from ..netlink.attributes import nested, walk
 from ..nftables import uapi
 from ..nftables.expressions import TABLE, Expression, Opaque, Verdict, decode_list, encode_list
-from ..nftables.expressions.loads import Meta, Payload
+from ..nftables.expressions.loads import Inner, Meta, Payload
 from ..nftables.expressions.registers import Byteorder, Cmp, Range
-from ..nftables.expressions.state import Quota
+from ..nftables.expressions.state import Dynset, Quota
 from ..nftables.selectors import meta
+from ..nftables.selectors.program import register_index, wire_register
 from ..nftables.statements.mangle import UDP, UDP_ALWAYS, Checksum
 from .kernel import KernelRule
 from .rules import DesiredRule
@@ -57,6 +58,9 @@ _SHORT = _name_compared_short().search
 # The end of a write that mends the checksum of UDP in the older of two ways; a comparison with UDP's number.
 _OLD_UDP = Payload(csum_type=UDP_ALWAYS.kind, csum_offset=UDP_ALWAYS.offset).encode()[-16:]
 _IS_UDP = b"\x11"
+_DYNSET = b"dynset\0"
+_REGISTERS = 16  # of 32 bits
+_KEY_UNITS = 4  # of these that nft leaves to the key of a map, before 1.0.8 however small
 
 #: expressions' bytes and the identities of the sets and chains without names in them, and user data
 Canonical = tuple[bytes, tuple[Any, ...], bytes]
@@ -83,12 +87,14 @@ def effective(expressions: bytes) -> bytes:
     concatenation with intervals; later ones do not. Versions such as 1.1.3 compare with both bounds of
     a range at once; earlier ones compare twice. iptables-nft compares the name of an interface up to its
     NUL, nft with all the NULs that the kernel has behind it. Versions before 1.1.1 have the checksum of UDP
-    mended in another way, which is wrong for a datagram without one.
+    mended in another way, which is wrong for a datagram without one. Later ones put what goes into a map
+    right behind a key of several parts.
     """
     if (
         _IDLE not in expressions
         and _RANGE not in expressions
         and _OLD_UDP not in expressions
+        and _DYNSET not in expressions
         and _SHORT(expressions) is None
     ):
         return expressions
@@ -96,6 +102,9 @@ def effective(expressions: bytes) -> bytes:
     if any(isinstance(one, Cmp) and one.data == _IS_UDP for one in decoded):
         for one in decoded:
             _mend_udp(one)
+    for place, one in enumerate(decoded):
+        if isinstance(one, Dynset) and one.sreg_data is not None:
+            _move_data(decoded, place, one)
     return encode_list(
         [same for one, before in zip(decoded, [None, *decoded]) for same in _alike(one, before)]
     )
@@ -112,6 +121,31 @@ def _alike(one: Expression, before: Expression | None) -> list[Expression]:
             Cmp(sreg=one.sreg, op=uapi.NFT_CMP_LTE, data=one.to_data),
         ]
     return [one]
+
+
+def _move_data(decoded: list[Expression], place: int, change: Dynset) -> None:
+    """Have the value that a map is given lie where nft 1.0.6 has it."""
+    first = register_index(change.sreg_data)
+    far = register_index(change.sreg_key) + _KEY_UNITS - first
+    if not 0 < far < _KEY_UNITS:
+        return
+    loads = []
+    while place and getattr(
+        decoded[place - 1], "dreg", None
+    ):  # none, or that of verdicts, ends what it needs
+        place -= 1
+        one = decoded[place]
+        loads.append(one.expr if isinstance(one, Inner) else one)
+    registers = [
+        (one, name, register_index(getattr(one, name)))
+        for one in (*loads, change)
+        for name in ("dreg", "sreg", "sreg2", "sreg_data")
+        if getattr(one, name, None) is not None
+    ]
+    if all(index + far < _REGISTERS for _unused, _unused, index in registers):
+        for one, name, index in registers:
+            if index >= first:
+                setattr(one, name, wire_register(index + far))
 
 
 def _mend_udp(one: Expression) -> None:

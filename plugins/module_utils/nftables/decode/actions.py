@@ -295,8 +295,7 @@ def dynset(expression: Any, decoder: Decoder) -> None:
     view = decoder.view(expression.set)
     length = view.key_length if view is not None else None
     node = decoder.key(expression.sreg_key, length, True, expression.sreg_data)
-    typed = view is not None and isinstance(node, Constant)
-    element: Any = use(decoder, node, view.key_value()) if view and typed else name(decoder, node).json
+    element = _typed(decoder, node, view.key_values() if view is not None else [])
     if expression.timeout:
         element = {"elem": {"val": element, "timeout": expression.timeout // 1000}}
     attached = [expression.expr] if expression.expr is not None else expression.expressions or []
@@ -309,17 +308,18 @@ def dynset(expression: Any, decoder: Decoder) -> None:
     body = {"op": _OPERATION_NAMES[expression.op], "elem": element}
     if expression.sreg_data is not None:
         width = view.data_length if view is not None else None
-        body["data"] = _mapped(decoder, decoder.key(expression.sreg_data, width, True), view)
+        given = decoder.key(expression.sreg_data, width, True)
+        body["data"] = _typed(decoder, given, view.data_values() if view is not None else [])
     body[kind] = "@" + expression.set
     if statements:
         body["stmt"] = statements
     decoder.act({kind: body})
 
 
-def _mapped(decoder: Decoder, node: Node, view: Any) -> Any:
-    """The value that goes into a map; a constant needs the map's type."""
-    if view is not None and isinstance(node, Constant):
-        return use(decoder, node, view.data_value())
-    if view is not None and isinstance(node, Joined) and isinstance(node.parts[0], Constant):
-        return {"concat": [use(decoder, one, part) for one, part in zip(node.parts, view.data_value().parts)]}
-    return name(decoder, node).json
+def _typed(decoder: Decoder, node: Node, types: list[Value]) -> Any:
+    """A key or a value of a set; constants need its type, a value for each part of it."""
+    parts = node.parts if isinstance(node, Joined) else [node]
+    if len(parts) != len(types) or not any(isinstance(one, Constant) for one in parts):
+        return name(decoder, node).json
+    shown = [use(decoder, one, part) for one, part in zip(parts, types)]
+    return {"concat": shown} if isinstance(node, Joined) else shown[0]

@@ -95,19 +95,13 @@ class SetView:
             userdata() if callable(userdata) else userdata,
         )
 
-    def key_value(self) -> Value:
-        """The type of its keys, where that is one."""
-        (value,) = _key_types(self)
-        return value
+    def key_values(self) -> list[Value]:
+        """The type of its keys, of each part of them."""
+        return _key_types(self)
 
-    def data_value(self) -> Value:
-        """The type of a map's values."""
-        values = _data_types(self)
-        if len(values) == 1:
-            return values[0]
-        joined = Value(None, INTEGER, 0, "big")
-        joined.parts = values
-        return joined
+    def data_values(self) -> list[Value]:
+        """The type of a map's values, of each part of them."""
+        return _data_types(self)
 
     @property
     def anonymous(self) -> bool:

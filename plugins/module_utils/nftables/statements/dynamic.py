@@ -53,6 +53,26 @@ class Given(Selector):
         program.add(Immediate(dreg=wire_register(register), data=self._data))
 
 
+def _with_constants(value: Any, target: Selector, context: Context) -> Selector:
+    """What a JSON expression loads; constants in it are of the target's type. Raises DocumentError."""
+    if isinstance(value, (str, int)):
+        return Given(target, value)
+    parts = value.get("concat") if isinstance(value, dict) else None
+    if (
+        isinstance(parts, list)
+        and isinstance(target, Concatenation)
+        and len(parts) == len(target.parts)
+        and not all(map(is_selector, parts))
+    ):
+        return Concatenation(
+            [
+                build(one, context) if is_selector(one) else Given(place, one)
+                for one, place in zip(parts, target.parts)
+            ]
+        )
+    return build(value, context)
+
+
 class SetUpdate(Step):
     """Adds, updates or deletes the key in a named set or map."""
 
@@ -139,16 +159,21 @@ def compile_map(value: Any, context: Context) -> None:
 
 def _data(value: Any, target: Selector, context: Context) -> Value:
     """What an element of a declared map shall give: a constant or something loaded, of the map's type."""
-    from .values import build_value
+    from .values import Loaded, build_value
 
     if is_selector(value):
-        selector = build(value, context)
+        try:
+            selector = _with_constants(value, target, context)
+        except DocumentError as error:
+            raise error.at("data") from None
         if not same_type(selector, target):
             raise DocumentError(
                 "not of the type of the map's values, which is %s" % target.datatype.name,
                 place="data",
                 found=selector.datatype.name,
             )
+        if isinstance(selector, Concatenation):
+            return Loaded(selector, target.byteorder)
     try:
         return build_value(value, target, context)
     except DocumentError as error:
@@ -177,10 +202,7 @@ def _update(mapping: dict[str, Any], kind: str, context: Context) -> tuple[Dynse
         element = inner.get("val")
     known = context.sets.get(name[1:])
     try:
-        if known is not None and isinstance(element, (str, int)):
-            selector: Selector = Given(known.key, element)
-        else:
-            selector = build(element, context)
+        selector = build(element, context) if known is None else _with_constants(element, known.key, context)
     except DocumentError as error:
         raise error.at("elem") from None
     key = at_the_right(selector)
