@@ -75,7 +75,6 @@ DIFFERENT = {
 
 # Rules whose JSON stands for more than one list of expressions, by what shows it.
 NOT_UNIQUE = {
-    '{"prefix": {"addr": "2001:db8::", "len": 32}}': "a written mask and a prefix are listed alike",
     '"field": "flags"}}, "right": 0}': "a mask over the whole field changes nothing, and is left out",
     '"field": "daddr"}}, "right": "10.0.0.2"': "a raw load of both addresses at once",
     '"field": "dscp"}}, "right": 4}': "a raw load of fields that are no whole bytes",
@@ -84,6 +83,7 @@ NOT_UNIQUE = {
     '"log": {"group": 1, "snaplen": 0}': "nft sends a length of 0, which means the same as none",
     '"quota": {"val": 0, "val_unit": "bytes"}': "the kernel marks a quota of 0 as used up",
     '{"ct": {"key": "saddr", "dir": "original"}}': "the old key for addresses of either family",
+    '"field": "dscp"}}, "right": "@classes"': "nft before 1.1.0 looks up something else",
     '"set": "@meters", "stmt": [{"counter": null}, {"quota"': "nft leaves out the flag of several statements",
 }
 

@@ -80,6 +80,26 @@ def test_several_keys_together(hosts: Routed, version: int) -> None:
     assert [one[0] for one in judged(hosts, rule, to_port(22), to_port(80))] == [2, 0]
 
 
+@VERSIONS
+@pytest.mark.parametrize("form", ["named", "typeof", "own", "together"])
+def test_bits_of_several_bytes(hosts: Routed, version: int, form: str) -> None:
+    """IPv6 has the DSCP in two bytes, across which nft 1.0.6 loses it on the way to a set."""
+    family = {4: "ip", 6: "ip6"}[version]
+    kind = {"typeof": family + " dscp"} if form == "typeof" else {"type": "dscp"}
+    sets = [{"name": "classes", **kind, "elements": ["cs1", "ef", 63]}]
+    lookup: dict[str, Any] = {"key": "dscp", "set": "@classes"}
+    if form == "own":
+        lookup["set"] = ["cs1", "ef", 63]
+    elif form == "together":
+        lookup = {"key": ["dscp", "dport"], "set": ["cs1 . 9", "ef . 9", "63 . 9"]}
+    rule = {"protocol": "udp", "lookup": lookup}
+    hit, miss = (
+        [udp(CLIENT[version], LAN[version], tos=one << 2) for one in classes]
+        for classes in ((8, 46, 63), (0, 1, 2, 47, 62))
+    )
+    assert [one[0] for one in judged(hosts, rule, hit, miss, family=family, sets=sets)] == [3, 0]
+
+
 @pytest.mark.parametrize("named", [False, True])
 def test_verdicts_from_a_map(hosts: Routed, named: bool) -> None:
     data = {7: "accept", "8-10": "drop", 11: "jump u", 12: "continue", "*": "goto u"}

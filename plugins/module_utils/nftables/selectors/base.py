@@ -28,6 +28,8 @@ class Selector:
     shift = 0
     #: header fields that are not byte aligned mask their neighbours out
     mask: int | None = None
+    #: whether nft makes a number of it before it moves a bit field of several bytes
+    numbered = False
     #: the tunnel inside which the packet is that has it
     tunnel: Tunnel | None = None
 
@@ -180,11 +182,28 @@ class Combined(Selector):
         )
 
 
+class Aligned(Shifted):
+    """A bit field moved to the right end of its register.
+
+    Packet bytes of more than one are a number first, as nft has it since 1.1.0: moved as they lie, their
+    bits do not stay together. Of extension headers and options nft has never done so.
+    """
+
+    def __init__(self, left: Selector) -> None:
+        super().__init__(left, uapi.NFT_BITWISE_RSHIFT, left.shift)
+        if left.numbered and left.width > 8:
+            self.byteorder = "host"
+
+    def load(self, program: Program, register: int) -> None:
+        """Load, swap where that is needed, and shift."""
+        self.left.load(program, register)
+        append_conversion(program, register, self.left.byteorder, self.byteorder, self.left.width)
+        append_shift(program, register, self.left.width, self.operation, self.count)
+
+
 def at_the_right(selector: Selector) -> Selector:
     """The selector with its value at the right end of its register, as named sets keep it."""
-    if not selector.shift:
-        return selector
-    return Shifted(selector, uapi.NFT_BITWISE_RSHIFT, selector.shift)
+    return Aligned(selector) if selector.shift else selector
 
 
 class Concatenation(Selector):

@@ -28,6 +28,7 @@ class Payload(Selector):
     """``bits`` bits of the packet at ``offset`` bits from the ``base`` header."""
 
     byteorder = "big"
+    numbered = True
 
     def __init__(
         self,
