@@ -444,6 +444,7 @@ def test_the_interfaces_of_iptables_are_read(make_netns: Callable[[], Namespace]
 
 ICMPV6_TYPE = {"payload": {"protocol": "icmpv6", "field": "type"}}
 TARGET = {"payload": {"protocol": "icmpv6", "field": "taddr"}}
+HOP = {"ip option": {"name": "lsrr", "field": "addr"}}
 SUBTYPE = {"tcp option": {"name": "mptcp", "field": "subtype"}}
 
 
@@ -492,6 +493,7 @@ LATER: dict[str, tuple[str, list[dict[str, Any]], list[dict[str, Any]] | None]] 
         [match({"payload": {"protocol": "icmpv6", "field": "daddr"}}, "2001:db8::1")],
         None,
     ),
+    "ip option lsrr addr 16909060": ("ip", [match(HOP, "1.2.3.4")], [match(HOP, 16909060)]),
     "tcp option mptcp subtype 0": ("ip", [match(SUBTYPE, "mp-capable")], [match(SUBTYPE, 0)]),
     "tcp option mptcp subtype { 1, 8 }": (
         "ip",

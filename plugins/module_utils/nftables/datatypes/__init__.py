@@ -38,5 +38,8 @@ BY_NUMBER: dict[int, DataType] = {
 TYPES: dict[str, DataType] = {one.name: one for one in BY_NUMBER.values()}
 """By name."""
 
-FIELD_TYPES: dict[str, DataType] = {**TYPES, basic.MPTCP_SUBTYPE.name: basic.MPTCP_SUBTYPE}
+FIELD_TYPES: dict[str, DataType] = {
+    **TYPES,
+    **{one.name: one for one in (basic.MPTCP_SUBTYPE, address.OPTION_ADDR)},
+}
 """By name, with those that no set can be declared of: they are one field's."""

@@ -94,6 +94,21 @@ IPV4_ADDR = _InternetAddress("ipv4_addr", 7, 32, socket.AF_INET, "IPv4")
 IPV6_ADDR = _InternetAddress("ipv6_addr", 8, 128, socket.AF_INET6, "IPv6")
 ETHER_ADDR = _LinkAddress("ether_addr", 9, 48)
 
+
+class _OptionAddress(DataType):
+    """An IPv4 address that is written as a number, since versions of nft before 1.1.2 read none but that."""
+
+    __slots__ = ()
+
+    def number_of(self, value: object, bits: int = 0) -> int:
+        """The integer of a dotted address or a number. Raises DatatypeError."""
+        if isinstance(value, str) and "." in value:
+            return IPV4_ADDR.number_of(value)
+        return super().number_of(value, bits)
+
+
+OPTION_ADDR = _OptionAddress("option_addr", 4, 0)  # an integer, for no set can be declared of it
+
 TYPES = (LL_ADDR, IPV4_ADDR, IPV6_ADDR, ETHER_ADDR)
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ..datatypes.address import IPV6_ADDR
+from ..datatypes.address import IPV6_ADDR, OPTION_ADDR
 from ..datatypes.basic import INTEGER, MPTCP_SUBTYPE
 from ..datatypes.inet import INET_PROTO, MH_TYPE
 from .base import Field, Header
@@ -107,7 +107,7 @@ TCP_OPTIONS = (
 )
 
 _TYPE = Field("type", 0, 8, INTEGER)
-_ROUTE = (_TYPE, _LENGTH, Field("ptr", 16, 8, INTEGER), Field("addr", 24, 32, INTEGER))
+_ROUTE = (_TYPE, _LENGTH, Field("ptr", 16, 8, INTEGER), Field("addr", 24, 32, OPTION_ADDR))
 
 # IP options: RFC 791, RFC 2113 (ra)
 IP_OPTIONS = (
