@@ -53,6 +53,9 @@ RULES: list[list[dict[str, Any]]] = [
     [{"set": {"op": "add", "elem": field("ip", "saddr"), "set": "@seen", "stmt": [{"counter": None}]}}],
     [match({"tcp option": {"name": "maxseg", "field": "size"}}, 1400, ">")],
     [match({"jhash": {"mod": 4, "expr": field("ip", "saddr")}}, 3, "<")],
+    [{"mangle": {"key": {"meta": {"key": "mark"}}, "value": {"|": [{"<<": [field("ip6", "dscp"), 26]}, 5]}}}],
+    [{"mangle": {"key": field("tcp", "flags"), "value": {"|": [field("tcp", "flags"), "syn"]}}}],
+    [match(field("icmpv6", "type"), 135), match(field("icmpv6", "taddr"), "ff02::1")],
 ]
 ENCODED = [
     (encode_list(compiled.expressions), [SetView.of(one) for one in compiled.sets])
