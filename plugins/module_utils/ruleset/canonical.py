@@ -60,7 +60,7 @@ _OLD_UDP = Payload(csum_type=UDP_ALWAYS.kind, csum_offset=UDP_ALWAYS.offset).enc
 _IS_UDP = b"\x11"
 _DYNSET = b"dynset\0"
 _REGISTERS = 16  # of 32 bits
-_KEY_UNITS = 4  # of these that nft leaves to the key of a map, before 1.0.8 however small
+_KEY_UNITS = 4  # of these that nft 1.0.6 leaves to the key of a map, however small
 
 #: expressions' bytes and the identities of the sets and chains without names in them, and user data
 Canonical = tuple[bytes, tuple[Any, ...], bytes]
@@ -87,8 +87,8 @@ def effective(expressions: bytes) -> bytes:
     concatenation with intervals; later ones do not. Versions such as 1.1.3 compare with both bounds of
     a range at once; earlier ones compare twice. iptables-nft compares the name of an interface up to its
     NUL, nft with all the NULs that the kernel has behind it. Versions before 1.1.1 have the checksum of UDP
-    mended in another way, which is wrong for a datagram without one. Later ones put what goes into a map
-    right behind a key of several parts.
+    mended in another way, which is wrong for a datagram without one. Versions such as 1.1.3 put what goes
+    into a map right behind a key of several parts.
     """
     if (
         _IDLE not in expressions
@@ -130,9 +130,8 @@ def _move_data(decoded: list[Expression], place: int, change: Dynset) -> None:
     if not 0 < far < _KEY_UNITS:
         return
     loads = []
-    while place and getattr(
-        decoded[place - 1], "dreg", None
-    ):  # none, or that of verdicts, ends what it needs
+    # what has no register to load, or that of verdicts, ends an earlier statement
+    while place and getattr(decoded[place - 1], "dreg", None):
         place -= 1
         one = decoded[place]
         loads.append(one.expr if isinstance(one, Inner) else one)
