@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from typing import Any
 
 from ..errors import DocumentError, nearest
@@ -44,3 +46,16 @@ def choice(value: Any, table: Any, place: str) -> Any:
             cure=nearest(str(value), table),
         )
     return table[value]
+
+
+def base64_bytes(value: Any, place: str) -> bytes:
+    """The bytes of a base64 text, or an error."""
+    try:
+        return base64.b64decode(value, validate=True)
+    except (TypeError, ValueError, binascii.Error):
+        raise DocumentError("no base64 text", place=place, found=value) from None
+
+
+def base64_text(data: bytes) -> str:
+    """Bytes as a base64 text."""
+    return base64.b64encode(data).decode("ascii")

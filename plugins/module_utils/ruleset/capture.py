@@ -138,8 +138,8 @@ def _table(table: KernelTable, counts: bool, remaining: bool, notes: list[Note])
             % _count(reader.carried, "rule that has no statements is", "rules that have no statements are")
         )
     if reader.stranded:
-        words = ("of these uses a set", "of these use sets")
-        note(_count(reader.stranded, *(one + " of its own, and can be made only here" for one in words)))
+        words = ("of these leads to a chain of its own", "of these lead to chains of their own")
+        note(_count(reader.stranded, *(one + ", and can be made only here" for one in words)))
     if reader.spoilt:
         note("%s user data that a document cannot say" % _count(reader.spoilt, "rule has", "rules have"))
     return body

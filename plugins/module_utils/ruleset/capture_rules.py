@@ -23,8 +23,10 @@ from ..document.inline import rules_in
 from ..document.lifting import lift
 from ..document.lifting.draft import is_whole
 from ..errors import DocumentError
+from ..nftables import uapi
 from ..nftables.decode import decode_rule
 from ..nftables.expressions import Expression, Trace, decode_list, encode_list
+from ..nftables.sets.verbatim import told_of
 from ..nftables.statements import compile_rule
 from ..nftables.statements.raw import raw_statement
 from ..nftables.traced import TracedNumber, TracedText
@@ -35,7 +37,8 @@ from .desired import DesiredTable
 from .kernel import KernelRule, KernelTable
 from .userdata import comment_of, comment_userdata, writable
 
-_UNNAMED = (b"__set", b"__map", b"__objmap", b"__chain")
+_INLINE = b"__chain"
+_UNNAMED = (b"__set", b"__map", b"__objmap", _INLINE)
 _UNDECODED = ("unknown", "xt")
 
 Rule = dict[str, Any]
@@ -167,7 +170,7 @@ class RuleReader:
 
     ``table`` is the dump, ``desired`` the document's table without its rules, compiled.
     With ``counts`` counters start where they stand, else at nought. ``carried`` counts
-    the rules that only bytes can say, ``stranded`` those among them whose anonymous sets
+    the rules that only bytes can say, ``stranded`` those among them whose inline chains
     no bytes of the rule make anew, ``spoilt`` those whose comment has no place in a
     document.
     """
@@ -181,6 +184,7 @@ class RuleReader:
         self._declared = desired.source.declared()
         self._sets = desired.sets
         self._counts = counts
+        self._held = table.sets
         self._view = set_view(table)
         self._identity = identities(table)
         self._inline = inline_view(table)
@@ -226,8 +230,19 @@ class RuleReader:
             if self._same(rule, encoded):
                 return rule
         self.carried += 1
-        self.stranded += any(prefix in encoded for prefix in _UNNAMED)
-        return {"expr": [raw_statement(encode_list(self._decoded(held)))]}
+        expressions = self._decoded(held)
+        self.stranded += _INLINE in held
+        return {"expr": [raw_statement(encode_list(expressions), self._own_sets(expressions))]}
+
+    def _own_sets(self, expressions: list[Expression]) -> dict[str, Any]:
+        """The sets without a name that a rule looks into, as a raw rule brings them along."""
+        names = [one.__dict__.get("set") for one in expressions]
+        found = {name: self._held[name] for name in names if name in self._held}
+        return {
+            name: told_of(one, one.flags & ~uapi.NFT_SET_EXPR)
+            for name, one in found.items()
+            if one.flags & uapi.NFT_SET_ANONYMOUS
+        }
 
     def _decoded(self, encoded: bytes) -> list[Expression]:
         """The expressions, with their counts or without."""

@@ -4,18 +4,18 @@
 """``raw``: a rule as the kernel's own bytes, for what has no statement.
 
 Nobody writes it by hand. It is how a captured rule with an expression that only
-its maker understands (an iptables extension) comes back bit for bit.
+its maker understands (an iptables extension) comes back bit for bit, with the sets
+without a name that it looks into.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Any
 
 from ...errors import DocumentError
 from ..expressions import Expression, Trace, decode_list
-from ..parameters import checked
+from ..parameters import base64_bytes, base64_text, checked
+from ..sets.verbatim import VerbatimSet
 from .context import Context
 from .stateful import Plain
 
@@ -36,20 +36,47 @@ class Verbatim(Expression):
 
 
 def compile_raw(value: Any, context: Context) -> None:
-    """Append ``{"raw": {"expressions": text}}``, the base64 text of an NFTA_RULE_EXPRESSIONS payload."""
-    text = checked(value, ("expressions",)).get("expressions")
+    """Append ``{"raw": {"expressions": text, "sets": {name: set}}}``.
+
+    ``text`` is the base64 text of an NFTA_RULE_EXPRESSIONS payload, ``sets`` what ``verbatim.told_of``
+    gave of the sets that it names and that have no name of their own.
+    """
+    mapping = checked(value, ("expressions", "sets"))
+    text = mapping.get("expressions")
     if context.steps:
         raise DocumentError("a raw rule has no other statement")
+    encoded = base64_bytes(text or "", "expressions")
     try:
-        encoded = base64.b64decode(text or b"", validate=True)
-        decode_list(encoded)
-    except (TypeError, ValueError, binascii.Error):
-        encoded = b""
-    if not encoded:
+        expressions = decode_list(encoded)
+    except ValueError:
+        expressions = []
+    if not expressions:
         raise DocumentError("no expressions", place="expressions", found=text, allowed=ALLOWED)
-    context.steps.append(Plain(Verbatim(encoded)))
+    sets = mapping.get("sets", {})
+    if not isinstance(sets, dict):
+        raise DocumentError("not a mapping", "sets", sets, "what rempart capture writes")
+    if not sets:
+        context.steps.append(Plain(Verbatim(encoded)))
+        return
+    own = {name: _own_set(name, told, context) for name, told in sets.items()}
+    for one in expressions:
+        content = own.get(one.__dict__.get("set", ""))
+        if content is not None:
+            one.set, one.set_id = content.name, content.set_id
+        context.steps.append(Plain(one))
 
 
-def raw_statement(encoded: bytes) -> dict[str, Any]:
-    """The statement that stands for an NFTA_RULE_EXPRESSIONS payload."""
-    return {"raw": {"expressions": base64.b64encode(encoded).decode("ascii")}}
+def _own_set(name: str, told: Any, context: Context) -> VerbatimSet:
+    try:
+        # the kernel puts a number where the %d is
+        content = VerbatimSet(name.rstrip("0123456789") + "%d", len(context.anonymous) + 1, told)
+    except DocumentError as error:
+        raise error.at("sets.%s" % name) from None
+    context.anonymous.append(content)
+    return content
+
+
+def raw_statement(encoded: bytes, sets: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The statement that stands for an NFTA_RULE_EXPRESSIONS payload and the rule's own sets."""
+    body: dict[str, Any] = {"expressions": base64_text(encoded)}
+    return {"raw": {**body, "sets": sets} if sets else body}
