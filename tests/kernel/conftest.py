@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.namespaces import Namespace
 from tests.support.routed import Routed, routed
 
 
@@ -25,3 +26,10 @@ def hosts() -> Iterator[Routed]:
     """Two hosts with a router between them, for all tests of a file."""
     with routed() as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[tuple[Namespace, Namespace]]:
+    """Two namespaces for all generated examples of a file."""
+    with Namespace() as one, Namespace() as other:
+        yield one.up(), other.up()

@@ -6,11 +6,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
-import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from rempart.errors import DocumentError
@@ -59,13 +57,6 @@ bounded = settings(
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-
-
-@pytest.fixture(scope="module")
-def pair() -> Iterator[tuple[Namespace, Namespace]]:
-    """Two namespaces for all examples of this file."""
-    with Namespace() as one, Namespace() as other:
-        yield one.up(), other.up()
 
 
 @st.composite

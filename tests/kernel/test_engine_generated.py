@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.support.documents import documents
@@ -21,13 +19,6 @@ bounded = settings(
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-
-
-@pytest.fixture(scope="module")
-def pair() -> Iterator[tuple[Namespace, Namespace]]:
-    """Two namespaces for all examples of this file."""
-    with Namespace() as one, Namespace() as other:
-        yield one.up(), other.up()
 
 
 def empty(*places: Namespace) -> None:
