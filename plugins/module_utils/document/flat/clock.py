@@ -57,7 +57,7 @@ class _Clock:
         spans = [at(place, self.ends, item) for place, item in values.items]
         first, last = spans[0]
         if self.type.name == "hour" and len(spans) == 1 and first > last:
-            return [match(self.left, self.json(last, first), not values.negated)]
+            return [match(self.left, self.json(first=last, last=first), not values.negated)]
         parts: list[Any] = []
         for (first, last), (place, item) in zip(spans, values.items):
             parts += [self.json(*part) for part in self._parts(first, last, place, item)]
