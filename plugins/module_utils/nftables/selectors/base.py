@@ -79,22 +79,29 @@ class Typed(Selector):
         self.byteorder = byteorder or self.datatype.byteorder
 
 
-class Masked(Selector):
-    """``(left & mask) ^ xor``: what ``&``, ``|`` and ``^`` with constants come to."""
+class _Operation(Selector):
+    """What an operator makes of a selector: a value of its type, width and byte order."""
 
-    def __init__(self, left: Selector, mask: int, xor: int) -> None:
+    def __init__(self, left: Selector) -> None:
         self.left = left
-        self.keep = mask
-        self.flip = xor
         self.datatype = left.datatype
         self.bits = left.bits
         self.byteorder = left.byteorder
-        self.shift = left.shift
 
     @property
     def width(self) -> int:
         """Bits of the operand."""
         return self.left.width
+
+
+class Masked(_Operation):
+    """``(left & mask) ^ xor``: what ``&``, ``|`` and ``^`` with constants come to."""
+
+    def __init__(self, left: Selector, mask: int, xor: int) -> None:
+        super().__init__(left)
+        self.keep = mask
+        self.flip = xor
+        self.shift = left.shift
 
     def load(self, program: Program, register: int) -> None:
         """Load the operand without its own mask, then apply both masks at once."""
@@ -108,21 +115,13 @@ class Masked(Selector):
         append_mask(program, register, left.width, left.byteorder, keep, flip)
 
 
-class Shifted(Selector):
+class Shifted(_Operation):
     """A selector shifted by a constant number of bits (``<<`` and ``>>``)."""
 
     def __init__(self, left: Selector, operation: int, count: int) -> None:
-        self.left = left
+        super().__init__(left)
         self.operation = operation
         self.count = count
-        self.datatype = left.datatype
-        self.bits = left.bits
-        self.byteorder = left.byteorder
-
-    @property
-    def width(self) -> int:
-        """Bits of the operand."""
-        return self.left.width
 
     def load(self, program: Program, register: int) -> None:
         """Load, then shift in place."""
@@ -148,21 +147,13 @@ class Widened(Selector):
         append_number(program, register, self.left, self.byteorder)
 
 
-class Combined(Selector):
+class Combined(_Operation):
     """Two selectors of one width combined bit by bit (Linux 6.13); ``operation`` is NFT_BITWISE_*."""
 
     def __init__(self, left: Selector, right: Selector, operation: int) -> None:
-        self.left = left
+        super().__init__(left)
         self.right = right
         self.operation = operation
-        self.datatype = left.datatype
-        self.bits = left.bits
-        self.byteorder = left.byteorder
-
-    @property
-    def width(self) -> int:
-        """Bits of each operand."""
-        return self.left.width
 
     def load(self, program: Program, register: int) -> None:
         """Load both, the second into a register of its own."""
