@@ -102,6 +102,10 @@ def test_a_changed_set_is_a_change(netns: Namespace) -> None:
         ({"__set0": {"elements": "AAAA"}}, "sets.__set0.elements: no elements"),
         ({"__set0": {"colour": 1}}, "sets.__set0.colour: unknown key"),
         ({"__set0": []}, "sets.__set0: not a mapping"),
+        ({"__set0": {"fields": 4}}, "sets.__set0.fields: no list"),
+        ({"__set0": {"flags": 0}}, "sets.__set0.flags: not a set of the rule alone"),
+        ({"blocked": {"flags": 3}}, "sets.blocked: no name of such a set"),
+        ({5: {"flags": 3}}, "sets.5: no name of such a set"),
         ([], "sets: not a mapping"),
     ],
 )

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from rempart.command import listing
 from rempart.errors import DocumentError
+from rempart.netlink.attributes import attribute
 from rempart.netlink.socket import NetlinkSocket
 from rempart.nftables import uapi
 from rempart.nftables.expressions import Expression, decode_list, encode_list
@@ -385,6 +386,24 @@ def test_a_table_with_a_set_that_no_document_can_say_is_left_out_as_a_whole(netn
     assert [one["name"] for one in found.document["tables"]] == ["t"]
     assert [str(note) for note in found.notes] == [
         "table inet u: it is left out, because a document cannot say it: set s: there is no name for its type"
+    ]
+
+
+def test_a_table_with_an_object_that_cannot_be_read_is_left_out_as_a_whole(netns: Namespace) -> None:
+    netns.nft("table ip t { ct timeout c { protocol tcp; policy = { established : 9 }; }; }")
+    with NetlinkSocket(netns.name) as kernel:
+        places = [(2, "t")]
+        picture = state.read(kernel, places)
+    ((key, one),) = picture.tables[2, "t"].objects.items()
+    protocol = attribute(uapi.NFTA_CT_TIMEOUT_L4PROTO, b"\x06")
+    assert protocol in one.data
+    # no document has the states of this one
+    one.data = one.data.replace(protocol, attribute(uapi.NFTA_CT_TIMEOUT_L4PROTO, b"\x01"))
+    found = of_picture(picture, places)
+    assert found.document == {"tables": []}
+    assert [str(note) for note in found.notes] == [
+        "table ip t: it is left out, because a document cannot say it: "
+        "object c is of a kind (%d) that a document has no form for" % key[0]
     ]
 
 

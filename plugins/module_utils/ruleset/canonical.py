@@ -22,6 +22,7 @@ from ..nftables.expressions.state import Dynset, Quota
 from ..nftables.selectors import meta
 from ..nftables.selectors.program import register_index, wire_register
 from ..nftables.statements.mangle import UDP, UDP_ALWAYS, Checksum
+from ..nftables.statements.raw import SET_NAMES
 from .kernel import KernelRule
 from .rules import DesiredRule
 from .userdata import comment_userdata, said
@@ -33,8 +34,9 @@ _STATEFUL = tuple(
     if any(one.state for one in kind.attributes)
 )
 _RARE = tuple(name for name in _STATEFUL if b"counter" not in name)
-_INLINE = "__chain"  # how the kernel names inline chains: nf_tables_addchain() in nf_tables_api.c
-_UNNAMED = (b"__set", b"__map", b"__objmap", _INLINE.encode())
+INLINE = "__chain"  # how the kernel names inline chains: nf_tables_addchain() in nf_tables_api.c
+#: what the names of sets and inline chains begin with that have none from a person
+UNNAMED = (*[one.encode() for one in SET_NAMES], INLINE.encode())
 # A counter as the kernel dumps it and as it is compiled, its two numbers being zero.
 _COUNTER = TABLE["counter"](bytes=0, packets=0).encode()
 _COUNTER_HEAD, _COUNTER_MIDDLE = _COUNTER[:24], _COUNTER[32:36]
@@ -75,7 +77,7 @@ def of_kernel(expressions: bytes, userdata: bytes, identity: Callable[[str], Any
     expressions = effective(expressions)
     if userdata:
         userdata = comment_userdata(said(userdata))
-    if any(prefix in expressions for prefix in _UNNAMED):
+    if any(prefix in expressions for prefix in UNNAMED):
         return (*_without_names(expressions, identity), userdata)
     return _blank(expressions), (), userdata
 
@@ -279,7 +281,7 @@ def _inline(verdict: Verdict, identity: Callable[[str], Any] | None, desired: De
         return (
             tuple(of_desired(one) for one in desired.form.chains[verdict.chain_id - 1]) if desired else None
         )
-    if verdict.chain is not None and verdict.chain.startswith(_INLINE) and identity is not None:
+    if verdict.chain is not None and verdict.chain.startswith(INLINE) and identity is not None:
         return identity(verdict.chain)
     return None
 

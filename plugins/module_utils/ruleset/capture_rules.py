@@ -37,8 +37,6 @@ from .desired import DesiredTable
 from .kernel import KernelRule, KernelTable
 from .userdata import comment_of, comment_userdata, writable
 
-_INLINE = b"__chain"
-_UNNAMED = (b"__set", b"__map", b"__objmap", _INLINE)
 _UNDECODED = ("unknown", "xt")
 
 Rule = dict[str, Any]
@@ -231,7 +229,7 @@ class RuleReader:
                 return rule
         self.carried += 1
         expressions = self._decoded(held)
-        self.stranded += _INLINE in held
+        self.stranded += canonical.INLINE.encode() in held
         return {"expr": [raw_statement(encode_list(expressions), self._own_sets(expressions))]}
 
     def _own_sets(self, expressions: list[Expression]) -> dict[str, Any]:
@@ -268,7 +266,7 @@ class RuleReader:
 
     def _remember(self, rule: Rule, encoded: bytes) -> None:
         """Note the form of a rule that is all bytes and values."""
-        if any(prefix in encoded for prefix in _UNNAMED):
+        if any(prefix in encoded for prefix in canonical.UNNAMED):
             return
         found = self._form(rule)
         if found is None:

@@ -34,12 +34,17 @@ class VerbatimSet(SetContent):
         self.data_type = numbers.get("data_type")
         self.data_length = numbers.get("data_len", 0)
         self.object_type = numbers.get("obj_type")
-        self._fields = [whole(one, "fields") for one in told.get("fields", ())]
+        fields = told.get("fields", [])
+        if not isinstance(fields, list):
+            raise DocumentError("no list", "fields", fields, "a list of lengths in bytes")
+        self._fields = [whole(one, "fields") for one in fields]
         self._userdata = base64_bytes(told.get("userdata", ""), "userdata")
         try:
             self.elements = payloads(base64_bytes(told.get("elements", ""), "elements"))
         except ValueError:
             raise DocumentError("no elements", "elements", told.get("elements")) from None
+        if not self.flags & uapi.NFT_SET_ANONYMOUS:
+            raise DocumentError("not a set of the rule alone", "flags", told.get("flags"))
 
     @property
     def fields(self) -> list[int]:

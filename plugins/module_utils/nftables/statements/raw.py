@@ -19,6 +19,9 @@ from ..sets.verbatim import VerbatimSet
 from .context import Context
 from .stateful import Plain
 
+SET_NAMES = ("__set", "__map", "__objmap")
+"""What the names begin with that the kernel gives to sets without one, as nft asks it to."""
+
 ALLOWED = "the base64 text that rempart capture writes"
 
 
@@ -66,7 +69,9 @@ def compile_raw(value: Any, context: Context) -> None:
         context.steps.append(Plain(one))
 
 
-def _own_set(name: str, told: Any, context: Context) -> VerbatimSet:
+def _own_set(name: Any, told: Any, context: Context) -> VerbatimSet:
+    if not isinstance(name, str) or not name.startswith(SET_NAMES):
+        raise DocumentError("no name of such a set", "sets.%s" % name, told, " or ".join(SET_NAMES))
     try:
         # the kernel puts a number where the %d is
         content = VerbatimSet(name.rstrip("0123456789") + "%d", len(context.anonymous) + 1, told)
